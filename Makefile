@@ -1,0 +1,21 @@
+# Each target is a few lines; the work is in scripts/. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup package test demo clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+setup: ## install whatever the build and the tests need and is missing
+	@bash scripts/setup.sh
+
+package: setup ## build the npm package into pkg/, print its sizes, fail when over budget
+	@node scripts/build-pkg.mjs
+
+test: setup ## all checks (ENGINES="chromium firefox webkit", ONLY="native chromium" select)
+	@bash scripts/test.sh
+
+demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)
+	@node www/serve.mjs
+
+clean: ## remove what the build made (the installed tools stay)
+	rm -rf target pkg

@@ -1,0 +1,118 @@
+// cargo -> wasm-bindgen (--target web) -> wasm-opt -> pkg/: one package for browsers, bundlers and Node.
+// Prints what it weighs, and exits 1 when that is over budget.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import zlib from 'node:zlib';
+
+const KB = 1024;
+const BUDGET = { wasm: 95 * KB, js: 10 * KB }; // bytes after gzip -9
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+process.chdir(root);
+const cargoHome = process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo');
+process.env.PATH = [path.join(root, 'node_modules/.bin'), path.join(cargoHome, 'bin'), process.env.PATH].join(path.delimiter);
+const run = (cmd, args, options) => execFileSync(cmd, args, { stdio: 'inherit', ...options });
+const filesIn = (dir) => fs.readdirSync(dir, { recursive: true }).map(String)
+  .filter((f) => fs.statSync(path.join(dir, f)).isFile()).sort();
+const hash = (files) => {
+  const h = createHash('sha256');
+  for (const f of files) h.update(`${f}\0`).update(fs.readFileSync(f)).update('\0');
+  return h.digest('hex');
+};
+
+// --- the module -----------------------------------------------------------------------------------
+const target = 'wasm32-unknown-unknown';
+const meta = JSON.parse(run('cargo', ['metadata', '--format-version', '1', '--filter-platform', target],
+  { stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28 }));
+const crate = meta.packages.find((p) => path.dirname(p.manifest_path) === root);
+const name = 'tfpersist';
+
+// Panic messages name source files: shorten the folders of the dependencies, so that the module does not
+// depend on (or tell) where it was built.
+const parents = new Set(meta.packages.filter((p) => p.source).map((p) => path.dirname(path.dirname(p.manifest_path))));
+const rustflags = [...parents].sort().map((dir) => `--remap-path-prefix=${dir}=deps`);
+run('cargo', ['build', '--release', '--lib', '--target', target],
+  { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: rustflags.join('\x1f') } });
+const built = path.join(meta.target_directory, target, 'release', `${name}.wasm`);
+
+// --- nothing to do? -------------------------------------------------------------------------------
+// wasm-opt takes most of the time, so the last build's inputs and outputs are remembered by hash.
+const entries = filesIn('js').filter((f) => /\.(js|d\.ts)$/.test(f));
+for (const f of ['index.js', 'node.js', 'core.js', 'index.d.ts']) {
+  if (!entries.includes(f)) throw new Error(`js/${f} is missing`);
+}
+const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));
+const inputs = hash([built, ...entries.map((f) => `js/${f}`), ...extras,
+  'pkg.json.template', 'package-lock.json', 'Cargo.toml', 'scripts/build-pkg.mjs']);
+const outputs = () => hash(filesIn('pkg').map((f) => `pkg/${f}`));
+const sizesFile = path.join(meta.target_directory, 'sizes.json');
+const last = fs.existsSync(sizesFile) && JSON.parse(fs.readFileSync(sizesFile, 'utf8'));
+const fresh = last && last.inputs === inputs && fs.existsSync('pkg') && last.outputs === outputs();
+if (fresh) console.log('pkg/ is up to date'); else writePackage();
+
+function writePackage() {
+  fs.rmSync('pkg', { recursive: true, force: true });
+  // Not `strip = true` in Cargo.toml: that removes the list of features which wasm-opt needs.
+  run('wasm-bindgen', ['--target', 'web', '--no-typescript', '--out-dir', 'pkg', '--out-name', name,
+    '--remove-name-section', '--remove-producers-section', built]);
+  const wasm = `pkg/${name}_bg.wasm`;
+  run('wasm-opt', ['-Oz', wasm, '-o', wasm]);
+  if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
+
+  // The glue is generated, so nobody reads it; our own entries stay readable.
+  const glue = `pkg/${name}.js`;
+  run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
+    `--outfile=${glue}`, '--allow-overwrite']);
+  if (!/new URL\(["'`]tfpersist_bg\.wasm["'`], ?import\.meta\.url\)/.test(fs.readFileSync(glue, 'utf8'))) {
+    throw new Error(`${glue} lost the URL of its .wasm, which bundlers look for`);
+  }
+
+  for (const f of entries) {
+    if (fs.existsSync(`pkg/${f}`)) throw new Error(`js/${f} has the name of a generated file`);
+    fs.mkdirSync(path.dirname(`pkg/${f}`), { recursive: true });
+    fs.copyFileSync(`js/${f}`, `pkg/${f}`);
+  }
+  for (const f of extras) fs.copyFileSync(f, `pkg/${f}`);
+  const pkg = fill(JSON.parse(fs.readFileSync('pkg.json.template', 'utf8')));
+  // Snippets (JavaScript inside the Rust sources) run on import.
+  if (fs.existsSync('pkg/snippets')) pkg.sideEffects = ['./snippets/**'];
+  fs.writeFileSync('pkg/package.json', JSON.stringify(pkg, null, 2) + '\n');
+}
+
+// "{{field}}" becomes that field of Cargo.toml, whatever its type; without a value the key is dropped.
+function fill(template) {
+  return Object.fromEntries(Object.entries(template).map(([key, value]) => {
+    const field = /^\{\{(\w+)\}\}$/.exec(value)?.[1];
+    return [key, field ? crate[field] : value];
+  }).filter(([, value]) => value != null && value.length !== 0));
+}
+
+// --- sizes ----------------------------------------------------------------------------------------
+const weigh = (f) => {
+  const bytes = fs.readFileSync(`pkg/${f}`);
+  return { file: f, raw: bytes.length, gzip: zlib.gzipSync(bytes, { level: 9 }).length };
+};
+const sum = (files, key) => files.reduce((n, f) => n + f[key], 0);
+const part = (pattern) => {
+  const files = filesIn('pkg').filter((f) => pattern.test(f)).map(weigh);
+  return { raw: sum(files, 'raw'), gzip: sum(files, 'gzip'), files };
+};
+const sizes = { wasm: part(/\.wasm$/), js: part(/\.js$/) };
+fs.writeFileSync(sizesFile, JSON.stringify({ inputs, outputs: outputs(), budget: BUDGET, ...sizes }, null, 2) + '\n');
+
+const line = (...cells) => console.log(cells.map((c, i) => (i ? String(c).padStart(10) : c.padEnd(6))).join(''));
+line('pkg/', 'bytes', 'gzip -9', 'budget', '');
+let over = false;
+for (const [what, { raw, gzip }] of Object.entries(sizes)) {
+  const ok = gzip <= BUDGET[what];
+  over ||= !ok;
+  line(what, raw, gzip, BUDGET[what], ok ? `${Math.round((gzip / BUDGET[what]) * 100)} %` : 'OVER');
+}
+if (over) {
+  console.error('the package is over its size budget');
+  process.exitCode = 1;
+}

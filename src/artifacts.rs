@@ -1,0 +1,316 @@
+//! A model in transit: a header (all but the weights, opaque) and the weights. To and from ModelArtifacts, and its info as TF.js computes it.
+
+use js_sys::{Array, ArrayBuffer, DataView, Date, JSON, JsString, Object};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::context::Context;
+use crate::digest::{self, Digest};
+use crate::error::Error;
+use crate::js::{self, Failure, Result};
+use crate::manifest::{self, RawQuantization, RawSpec, WeightSpec};
+use crate::weights::Weights;
+
+/// A model on its way from a source to a sink.
+pub struct Model {
+    /// Everything but the weights.
+    pub header: Header,
+    /// The weights.
+    pub weights: Weights,
+    specs: Option<Vec<WeightSpec>>,
+    /// When the source stored it, in milliseconds since 1970, where the source knows.
+    pub saved: Option<f64>,
+}
+
+impl Model {
+    /// Reads ModelArtifacts. The value is not changed, and its weights are not copied.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`], [`Error::SizeMismatch`] when specs and bytes do not belong together;
+    /// [`Error::InvalidArgument`], [`Error::NotSupported`] for what is no model.
+    pub fn from_artifacts(artifacts: &JsValue) -> Result<Self> {
+        if !artifacts.is_object() || Array::is_array(artifacts) {
+            return Err(Error::argument("model", "it must be a model with save(), or ModelArtifacts").into());
+        }
+        let artifacts = artifacts.unchecked_ref::<Object>();
+        Self::new(Header::of(artifacts)?, Weights::of(artifacts)?)
+    }
+
+    /// Puts a header and weights together.
+    ///
+    /// # Errors
+    /// As [`Model::from_artifacts`].
+    pub fn new(header: Header, weights: Weights) -> Result<Self> {
+        let specs = header.specs()?;
+        let model = Self { header, weights, specs, saved: None };
+        if let Some(received) = model.weights.byte_length() {
+            model.check_total(received, &|offset| model.read_u32(offset))?;
+        }
+        Ok(model)
+    }
+
+    /// All weight bytes in one buffer, checked against the specs; the weights are used up. `None` when the model has none.
+    ///
+    /// # Errors
+    /// As [`Weights::join`].
+    pub async fn join(&mut self, cx: &Context) -> Result<Option<ArrayBuffer>> {
+        let expected = self.specs.as_deref().and_then(manifest::byte_length);
+        cx.expect(self.weights.byte_length().or(expected));
+        let weights = core::mem::replace(&mut self.weights, Weights::None);
+        let streamed = matches!(weights, Weights::Stream(_));
+        let joined = weights.join(expected, cx).await?;
+        if let Some(buffer) = joined.as_ref().filter(|_| streamed) {
+            let view = DataView::new(buffer, 0, buffer.byte_length() as usize);
+            let length = u64::from(buffer.byte_length());
+            let read =
+                |offset: u64| (offset.checked_add(4)? <= length).then(|| view.get_uint32_endian(offset as usize, true));
+            self.check_total(length, &read)?;
+        }
+        Ok(joined)
+    }
+
+    /// The whole as ModelArtifacts, with `weightData` where the source had it.
+    ///
+    /// # Errors
+    /// As [`Model::join`].
+    pub async fn into_artifacts(mut self, cx: &Context) -> Result<Object> {
+        let data = self.join(cx).await?;
+        Ok(self.header.with_weights(data.as_ref()))
+    }
+
+    /// A checksum of everything that matters, the same wherever the model is stored.
+    ///
+    /// # Errors
+    /// As [`Model::join`].
+    pub async fn digest(mut self, cx: &Context) -> Result<String> {
+        let data = self.join(cx).await?;
+        let mut digest = Digest::default();
+        digest.text(self.header.json("modelTopology")?.as_ref());
+        digest.text(self.header.json("weightSpecs")?.as_ref());
+        digest.text(Some(&self.header.metadata_json()?));
+        if let Some(data) = data {
+            digest.bytes(&js_sys::Uint8Array::new(&data));
+        }
+        Ok(digest.finish())
+    }
+
+    fn check_total(&self, received: u64, read_u32: &dyn Fn(u64) -> Option<u32>) -> Result<()> {
+        let Some(specs) = &self.specs else { return Ok(()) };
+        let expected = manifest::measure(specs, read_u32);
+        if expected == received {
+            return Ok(());
+        }
+        Err(Error::SizeMismatch { file: "weightData".into(), expected, received }.into())
+    }
+
+    /// A number at an offset into all parts; it may straddle two of them.
+    fn read_u32(&self, offset: u64) -> Option<u32> {
+        let Weights::Parts(parts) = &self.weights else { return None };
+        let byte = |mut at: u64| {
+            for part in parts {
+                match u64::from(part.length()) {
+                    length if at < length => return Some(part.get_index(at as u32)),
+                    length => at -= length,
+                }
+            }
+            None
+        };
+        let bytes = [byte(offset)?, byte(offset + 1)?, byte(offset + 2)?, byte(offset + 3)?];
+        Some(u32::from_le_bytes(bytes))
+    }
+}
+
+/// ModelArtifacts without the weights: a shallow copy in the caller's key order. modelTopology is never looked into.
+#[derive(Clone)]
+pub struct Header(Object);
+
+/// What Local Storage keeps in `model_metadata`; the first three are kept even when null, as TF.js does.
+const METADATA: [&str; 8] = [
+    "format",
+    "generatedBy",
+    "convertedBy",
+    "signature",
+    "userDefinedMetadata",
+    "modelInitializer",
+    "initializerSignature",
+    "trainingConfig",
+];
+
+impl Header {
+    fn of(artifacts: &Object) -> Result<Self> {
+        if js::get(artifacts, "modelTopology").is_instance_of::<ArrayBuffer>() {
+            let why = "modelTopology is binary, and only JSON topologies can be stored".to_owned();
+            return Err(Error::NotSupported { operation: "save", scheme: "tfpersist".into(), why }.into());
+        }
+        let header = Object::new();
+        Object::try_assign(&header, artifacts).map_err(js::thrown)?;
+        let _ = js_sys::Reflect::delete_property(&header, &"getWeightStream".into());
+        if Object::has_own(&header, &"weightData".into()) {
+            // A placeholder, so that the key keeps its place.
+            js::set(&header, "weightData", &JsValue::UNDEFINED);
+        }
+        Ok(Header(header))
+    }
+
+    /// A header from its parts: topology and specs, and metadata as Local Storage keeps it.
+    pub fn from_parts(topology: Option<JsValue>, specs: Option<JsValue>, metadata: &JsValue) -> Self {
+        let header = Object::new();
+        if let Some(topology) = topology {
+            js::set(&header, "modelTopology", &topology);
+        }
+        if let Some(specs) = specs {
+            js::set(&header, "weightSpecs", &specs);
+        }
+        for (index, key) in METADATA.into_iter().enumerate() {
+            let value = js::get(metadata, key);
+            if !value.is_undefined() && (index < 3 || !value.is_null()) {
+                js::set(&header, key, &value);
+            }
+        }
+        Header(header)
+    }
+
+    /// ModelArtifacts with these weights.
+    pub fn with_weights(&self, data: Option<&ArrayBuffer>) -> Object {
+        let artifacts = Object::assign(&Object::new(), &self.0);
+        match data {
+            Some(data) => js::set(&artifacts, "weightData", data),
+            None => {
+                let _ = js_sys::Reflect::delete_property(&artifacts, &"weightData".into());
+            }
+        }
+        artifacts
+    }
+
+    /// A field as it is.
+    pub fn get(&self, key: &str) -> JsValue {
+        js::get(&self.0, key)
+    }
+
+    /// A field as JSON; `None` when it is undefined or null.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when JSON cannot hold it.
+    pub fn json(&self, key: &str) -> Result<Option<JsString>> {
+        match js::get_some(&self.0, key) {
+            Some(value) => stringify(&value, key).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The metadata as Local Storage keeps it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when JSON cannot hold it.
+    pub fn metadata_json(&self) -> Result<JsString> {
+        let kept = Self::from_parts(None, None, &self.0);
+        stringify(&kept.0, "model")
+    }
+
+    /// Date and sizes, as TF.js computes them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when JSON cannot hold the topology or the specs.
+    pub fn info(&self, weight_bytes: u64) -> Result<Info> {
+        let bytes = |json: Option<JsString>| json.map_or(0, |json| digest::utf8_length(&json));
+        Ok(Info {
+            saved: Date::now(),
+            topology_bytes: bytes(self.json("modelTopology")?),
+            specs_bytes: bytes(self.json("weightSpecs")?),
+            weight_bytes,
+        })
+    }
+
+    fn specs(&self) -> Result<Option<Vec<WeightSpec>>> {
+        let Some(specs) = js::get_some(&self.0, "weightSpecs") else { return Ok(None) };
+        if !Array::is_array(&specs) {
+            return Err(Error::manifest("weightSpecs", "an array", described(&specs)).into());
+        }
+        let raw: core::result::Result<Vec<_>, Error> =
+            Array::from(&specs).iter().enumerate().map(|(index, spec)| raw_spec(&spec, index)).collect();
+        Ok(Some(manifest::validate(&raw?, "weightSpecs")?))
+    }
+}
+
+fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
+    let wrong = |cause| Failure::Known(Error::argument(key, "JSON cannot hold it"), Some(cause));
+    let json = JSON::stringify(value).map_err(wrong)?;
+    // A function has no JSON: stringify gives undefined.
+    if json.is_undefined() { Err(wrong(JsValue::UNDEFINED)) } else { Ok(json) }
+}
+
+fn raw_spec(spec: &JsValue, index: usize) -> core::result::Result<RawSpec, Error> {
+    let file = |key: &str| format!("weightSpecs[{index}].{key}");
+    let string = |key: &str| {
+        let value = js::get(spec, key);
+        js::text(&value).ok_or_else(|| Error::manifest(file(key), "a string", described(&value)))
+    };
+    let shape = js::get(spec, "shape");
+    let numbers: Option<Vec<f64>> =
+        Array::is_array(&shape).then(|| Array::from(&shape).iter().map(|axis| axis.as_f64()).collect()).flatten();
+    let quantization = js::get_some(spec, "quantization").map(|quantization| RawQuantization {
+        dtype: js::text(&js::get(&quantization, "dtype")).unwrap_or_default(),
+        min: js::get(&quantization, "min").as_f64(),
+        scale: js::get(&quantization, "scale").as_f64(),
+    });
+    Ok(RawSpec {
+        name: string("name")?,
+        dtype: string("dtype")?,
+        shape: numbers.ok_or_else(|| Error::manifest(file("shape"), "an array of numbers", described(&shape)))?,
+        quantization,
+    })
+}
+
+/// A value in a few words, for an error.
+pub fn described(value: &JsValue) -> String {
+    match value.as_string() {
+        Some(text) => format!("{text:?}"),
+        None => String::from(value.js_typeof().unchecked_into::<JsString>()),
+    }
+}
+
+/// What a store knows of a model without its weights. Sizes are bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Info {
+    /// Milliseconds since 1970.
+    pub saved: f64,
+    /// UTF-8 bytes of the topology's JSON.
+    pub topology_bytes: u64,
+    /// UTF-8 bytes of the specs' JSON.
+    pub specs_bytes: u64,
+    /// Bytes of the weights.
+    pub weight_bytes: u64,
+}
+
+impl Info {
+    /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
+    pub fn from_js(value: &JsValue) -> Option<Self> {
+        let date = js::get_some(value, "dateSaved")?;
+        let saved = Date::new(&date).get_time();
+        let bytes = |key| match js::get_some(value, key) {
+            None => Some(0),
+            Some(number) => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
+        };
+        Some(Self {
+            saved: Some(saved).filter(|saved| saved.is_finite())?,
+            topology_bytes: bytes("modelTopologyBytes")?,
+            specs_bytes: bytes("weightSpecsBytes")?,
+            weight_bytes: bytes("weightDataBytes")?,
+        })
+    }
+
+    /// The ModelArtifactsInfo, in TF.js's key order, with a Date.
+    pub fn to_js(self) -> Object {
+        let info = Object::new();
+        js::set(&info, "dateSaved", &Date::new(&self.saved.into()));
+        js::set(&info, "modelTopologyType", &"JSON".into());
+        js::set(&info, "modelTopologyBytes", &(self.topology_bytes as f64).into());
+        js::set(&info, "weightSpecsBytes", &(self.specs_bytes as f64).into());
+        js::set(&info, "weightDataBytes", &(self.weight_bytes as f64).into());
+        info
+    }
+
+    /// Bytes of all of it.
+    pub fn total(self) -> u64 {
+        self.topology_bytes.saturating_add(self.specs_bytes).saturating_add(self.weight_bytes)
+    }
+}

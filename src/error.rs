@@ -1,0 +1,193 @@
+//! What can go wrong, told to a program (`code`, fields) and to a person (the message).
+
+use thiserror::Error;
+
+/// Every failure that has a cause we know. The boundary turns it into a JavaScript `Error`.
+#[derive(Clone, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not `scheme://path`.
+    #[error("\"{url}\" is not a model URL: {why}")]
+    InvalidUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No medium answers to the scheme.
+    #[error("There is no \"{scheme}://\"; known are {}", schemes(.known))]
+    UnknownScheme {
+        /// What was given.
+        scheme: String,
+        /// The schemes that exist.
+        known: Vec<String>,
+    },
+    /// The medium exists, but cannot do this, or not here.
+    #[error("{scheme} cannot {operation}: {why}")]
+    NotSupported {
+        /// The verb.
+        operation: &'static str,
+        /// The medium, for example `localstorage://`.
+        scheme: String,
+        /// The reason.
+        why: String,
+    },
+    /// Nothing is stored there.
+    #[error("There is no model at \"{url}\"")]
+    NotFound {
+        /// Where we looked.
+        url: String,
+    },
+    /// Something is stored there, and `overwrite` is false.
+    #[error("There is a model at \"{url}\" already, and `overwrite` is false")]
+    AlreadyExists {
+        /// The occupied place.
+        url: String,
+    },
+    /// The engine refused for lack of room.
+    #[error(
+        "\"{url}\" needs {needed} bytes, and the browser has no room for them; what was stored before is unchanged"
+    )]
+    QuotaExceeded {
+        /// The destination.
+        url: String,
+        /// Bytes that the save needs.
+        needed: u64,
+        /// Bytes in use, as the engine reports it.
+        usage: Option<f64>,
+        /// Bytes allowed, as the engine reports it.
+        quota: Option<f64>,
+    },
+    /// The weight specs or the model JSON break a rule of the format.
+    #[error("{file} is not valid: expected {expected}, found {received}")]
+    Manifest {
+        /// Which part, for example `weightSpecs[3].shape[1]`.
+        file: String,
+        /// What the format wants.
+        expected: String,
+        /// What is there.
+        received: String,
+    },
+    /// The bytes are not as many as the specs say.
+    #[error("{file} holds {received} bytes, but the weight specs describe {expected}")]
+    SizeMismatch {
+        /// Which part, for example `weightData`.
+        file: String,
+        /// Bytes that the specs describe.
+        expected: u64,
+        /// Bytes that are there.
+        received: u64,
+    },
+    /// A stored model is damaged.
+    #[error("The model at \"{url}\" is damaged: {file}: expected {expected}, found {received}")]
+    Corrupt {
+        /// The model.
+        url: String,
+        /// Which key or record.
+        file: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        received: String,
+    },
+    /// The caller passed something that makes no sense.
+    #[error("{argument}: {why}")]
+    InvalidArgument {
+        /// Which argument or option.
+        argument: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The engine's storage failed for a reason of its own; the cause has it.
+    #[error("The browser's storage failed at \"{url}\": {why}")]
+    Storage {
+        /// The model, or the store.
+        url: String,
+        /// The engine's own words.
+        why: String,
+    },
+}
+
+impl Error {
+    /// The `code` that a program compares.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::InvalidUrl { .. } => "ERR_INVALID_URL",
+            Error::UnknownScheme { .. } => "ERR_UNKNOWN_SCHEME",
+            Error::NotSupported { .. } => "ERR_NOT_SUPPORTED",
+            Error::NotFound { .. } => "ERR_NOT_FOUND",
+            Error::AlreadyExists { .. } => "ERR_ALREADY_EXISTS",
+            Error::QuotaExceeded { .. } => "ERR_QUOTA_EXCEEDED",
+            Error::Manifest { .. } => "ERR_MANIFEST",
+            Error::SizeMismatch { .. } => "ERR_SIZE_MISMATCH",
+            Error::Corrupt { .. } => "ERR_CORRUPT",
+            Error::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
+            Error::Storage { .. } => "ERR_STORAGE",
+        }
+    }
+
+    /// The `name` of the JavaScript error, after the platform's own names.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::InvalidUrl { .. } | Error::InvalidArgument { .. } => "TypeError",
+            Error::UnknownScheme { .. } | Error::NotSupported { .. } => "NotSupportedError",
+            Error::NotFound { .. } => "NotFoundError",
+            Error::AlreadyExists { .. } => "ConstraintError",
+            Error::QuotaExceeded { .. } => "QuotaExceededError",
+            Error::Manifest { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. } => "DataError",
+            Error::Storage { .. } => "OperationError",
+        }
+    }
+
+    /// An [`Error::InvalidArgument`].
+    pub fn argument(argument: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::InvalidArgument { argument: argument.into(), why: why.into() }
+    }
+
+    /// An [`Error::Manifest`].
+    pub fn manifest(file: impl Into<String>, expected: impl Into<String>, received: impl Into<String>) -> Self {
+        Error::Manifest { file: file.into(), expected: expected.into(), received: received.into() }
+    }
+
+    /// The same failure, told of a model that is stored at `url`: what was a fault of the caller's is damage there.
+    #[must_use]
+    pub fn at_rest(self, url: &str) -> Self {
+        let url = url.to_owned();
+        match self {
+            Error::Manifest { file, expected, received } => Error::Corrupt { url, file, expected, received },
+            Error::SizeMismatch { file, expected, received } => Error::Corrupt {
+                url,
+                file,
+                expected: format!("{expected} bytes"),
+                received: format!("{received} bytes"),
+            },
+            other => other,
+        }
+    }
+}
+
+fn schemes(known: &[String]) -> String {
+    let quoted: Vec<String> = known.iter().map(|scheme| format!("{scheme}://")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_says_what_where_and_how_much() {
+        let error = Error::SizeMismatch { file: "weightData".into(), expected: 8, received: 4 };
+        assert_eq!(error.to_string(), "weightData holds 4 bytes, but the weight specs describe 8");
+        let error = Error::UnknownScheme { scheme: "idb".into(), known: vec!["indexeddb".into(), "memory".into()] };
+        assert_eq!(error.to_string(), "There is no \"idb://\"; known are indexeddb://, memory://");
+    }
+
+    #[test]
+    fn a_bad_manifest_at_rest_is_damage() {
+        let error = Error::manifest("weightSpecs[0].dtype", "a dtype", "\"f32\"").at_rest("indexeddb://m");
+        assert_eq!((error.code(), error.name()), ("ERR_CORRUPT", "DataError"));
+        let error = Error::NotFound { url: "x".into() }.at_rest("indexeddb://m");
+        assert_eq!(error.code(), "ERR_NOT_FOUND");
+    }
+}

@@ -1,0 +1,233 @@
+//! The boundary: our errors as JavaScript errors, the host's exceptions as ours, and the few host objects that need care.
+
+use js_sys::{Array, ArrayBuffer, Function, JsString, Object, Reflect, Uint8Array};
+use wasm_bindgen::prelude::*;
+use web_sys::DomException;
+
+use crate::error::Error;
+
+/// A failure on its way to JavaScript.
+#[derive(Debug)]
+pub enum Failure {
+    /// One of ours, with the host's exception that caused it.
+    Known(Error, Option<JsValue>),
+    /// Somebody else's, passed on as it is: an abort's reason, what a caller's own handler threw.
+    Thrown(JsValue),
+}
+
+impl Failure {
+    /// The same failure, told of a model that is stored at `url`.
+    #[must_use]
+    pub fn at_rest(self, url: &str) -> Self {
+        match self {
+            Failure::Known(error, cause) => Failure::Known(error.at_rest(url), cause),
+            thrown => thrown,
+        }
+    }
+}
+
+/// The result of everything that may touch the host.
+pub type Result<T> = core::result::Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Known(error, None)
+    }
+}
+
+impl From<Failure> for JsValue {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Known(error, cause) => to_js_error(&error, cause),
+            Failure::Thrown(value) => value,
+        }
+    }
+}
+
+/// For `map_err`: passes on what the host, or a caller's function, threw.
+pub fn thrown(value: JsValue) -> Failure {
+    Failure::Thrown(value)
+}
+
+/// For `map_err`: a storage failure at `url`. A quota failure is one of its own; anything else keeps the engine's words.
+pub fn storage(url: &str, needed: u64) -> impl FnOnce(JsValue) -> Failure {
+    move |cause| {
+        let (name, message) = match cause.dyn_ref::<js_sys::Error>() {
+            Some(error) => (String::from(error.name()), String::from(error.message())),
+            None => match cause.dyn_ref::<DomException>() {
+                Some(exception) => (exception.name(), exception.message()),
+                None => (String::new(), format!("{cause:?}")),
+            },
+        };
+        let url = url.to_owned();
+        let error = match name.as_str() {
+            "QuotaExceededError" | "NS_ERROR_DOM_QUOTA_REACHED" => {
+                Error::QuotaExceeded { url, needed, usage: None, quota: None }
+            }
+            "DataCloneError" => {
+                Error::argument("model", format!("it holds something that cannot be stored: {message}"))
+            }
+            _ => Error::Storage { url, why: format!("{name}: {message}") },
+        };
+        Failure::Known(error, Some(cause))
+    }
+}
+
+/// The JavaScript `Error` with `name`, `code`, the error's own fields and `cause`.
+pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
+    let object = js_sys::Error::new(&error.to_string());
+    object.set_name(error.name());
+    let set = |key: &str, value: JsValue| set(&object, key, &value);
+    set("code", error.code().into());
+    match error.clone() {
+        Error::InvalidUrl { url, why } => {
+            set("url", url.into());
+            set("why", why.into());
+        }
+        Error::UnknownScheme { scheme, known } => {
+            set("scheme", scheme.into());
+            set("known", known.into_iter().map(JsValue::from).collect::<Array>().into());
+        }
+        Error::NotSupported { operation, scheme, why } => {
+            set("operation", operation.into());
+            set("scheme", scheme.into());
+            set("why", why.into());
+        }
+        Error::NotFound { url } | Error::AlreadyExists { url } => set("url", url.into()),
+        Error::Storage { url, why } => {
+            set("url", url.into());
+            set("why", why.into());
+        }
+        Error::QuotaExceeded { url, needed, usage, quota } => {
+            set("url", url.into());
+            set("needed", (needed as f64).into());
+            set("usage", usage.into());
+            set("quota", quota.into());
+        }
+        Error::Manifest { file, expected, received } => parts(&set, file, expected.into(), received.into()),
+        Error::SizeMismatch { file, expected, received } => {
+            parts(&set, file, (expected as f64).into(), (received as f64).into());
+        }
+        Error::Corrupt { url, file, expected, received } => {
+            set("url", url.into());
+            parts(&set, file, expected.into(), received.into());
+        }
+        Error::InvalidArgument { argument, why } => {
+            set("argument", argument.into());
+            set("why", why.into());
+        }
+    }
+    if let Some(cause) = cause {
+        set("cause", cause);
+    }
+    object.into()
+}
+
+fn parts(set: &impl Fn(&str, JsValue), file: String, expected: JsValue, received: JsValue) {
+    set("file", file.into());
+    set("expected", expected);
+    set("received", received);
+}
+
+/// `object[key]`, `undefined` where there is none or the getter throws.
+pub fn get(object: &JsValue, key: &str) -> JsValue {
+    Reflect::get(object, &key.into()).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// `object[key]`, when it is neither undefined nor null.
+pub fn get_some(object: &JsValue, key: &str) -> Option<JsValue> {
+    Some(get(object, key)).filter(|value| !value.is_undefined() && !value.is_null())
+}
+
+/// `object[key]`, when it is a function.
+pub fn method(object: &JsValue, key: &str) -> Option<Function> {
+    get(object, key).dyn_into().ok()
+}
+
+/// `object[key] = value` on an object of our own.
+pub fn set(object: &Object, key: &str, value: &JsValue) {
+    // Only a frozen object or a proxy could refuse; ours are neither.
+    let _ = Reflect::set(object, &key.into(), value);
+}
+
+/// Defines `object[key]`, whatever the key: an assignment to `__proto__` would not make a property.
+pub fn define(object: &Object, key: &str, value: &JsValue) {
+    let descriptor = Object::new();
+    set(&descriptor, "value", value);
+    for flag in ["enumerable", "writable", "configurable"] {
+        set(&descriptor, flag, &JsValue::TRUE);
+    }
+    let _ = Reflect::define_property(object, &key.into(), &descriptor);
+}
+
+/// A property of the global scope, which is not a window in workers and Node.
+pub fn global(key: &str) -> Option<JsValue> {
+    get_some(&js_sys::global(), key)
+}
+
+/// The text, when it has no lone surrogate that a Rust string would lose.
+pub fn text(value: &JsValue) -> Option<String> {
+    let string = value.dyn_ref::<JsString>()?;
+    string.is_valid_utf16().then(|| String::from(string))
+}
+
+/// `JSON.parse`, without copying the text into wasm memory.
+///
+/// # Errors
+/// The SyntaxError.
+pub fn parse_json(text: &JsString) -> core::result::Result<JsValue, JsValue> {
+    json_parse(text)
+}
+
+/// Awaits what a caller's function gave: a promise or a plain value.
+///
+/// # Errors
+/// What the function threw or the promise rejects with, as it is.
+pub async fn settled(outcome: core::result::Result<JsValue, JsValue>) -> Result<JsValue> {
+    let promise = js_sys::Promise::resolve(&outcome.map_err(thrown)?);
+    wasm_bindgen_futures::JsFuture::from(promise).await.map_err(thrown)
+}
+
+/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them.
+pub fn bytes(value: &JsValue) -> Option<Uint8Array> {
+    if let Some(array) = value.dyn_ref::<Uint8Array>() {
+        return Some(array.clone());
+    }
+    if ArrayBuffer::is_view(value) {
+        let number = |key| get(value, key).as_f64().map(|number| number as u32);
+        return Some(Uint8Array::new_with_byte_offset_and_length(
+            &get(value, "buffer"),
+            number("byteOffset")?,
+            number("byteLength")?,
+        ));
+    }
+    // A buffer of another realm (an iframe's) is not `instanceof` ours.
+    let buffer = value.is_instance_of::<ArrayBuffer>() || get(&get(value, "constructor"), "name") == "ArrayBuffer";
+    buffer.then(|| Uint8Array::new(value))
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = ArrayBuffer, extends = ArrayBuffer)]
+    type FallibleBuffer;
+    #[wasm_bindgen(constructor, catch, js_class = "ArrayBuffer")]
+    fn new(length: f64) -> core::result::Result<FallibleBuffer, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = JSON, js_name = parse)]
+    fn json_parse(text: &JsString) -> core::result::Result<JsValue, JsValue>;
+
+    /// A deep copy as IndexedDB would store it.
+    #[wasm_bindgen(catch, js_name = structuredClone)]
+    pub fn structured_clone(value: &JsValue) -> core::result::Result<JsValue, JsValue>;
+}
+
+/// A new buffer, or the engine's refusal of so many bytes.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when the engine cannot allocate it.
+pub fn allocate(length: u64) -> Result<ArrayBuffer> {
+    FallibleBuffer::new(length as f64).map(Into::into).map_err(|cause| {
+        let why = format!("the engine cannot allocate {length} bytes in one ArrayBuffer");
+        Failure::Known(Error::argument("weightData", why), Some(cause))
+    })
+}

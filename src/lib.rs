@@ -1,0 +1,123 @@
+//! Saves, loads and manages TensorFlow.js models in the browser, byte-compatible with TF.js's own `tf.io`, and never loses one.
+//!
+//! The functions here are what the npm package's JavaScript entry calls; a Rust program on `wasm32-unknown-unknown` can call
+//! them, too. All take and give JavaScript values; the TypeScript types in `js/index.d.ts` say which.
+//!
+//! ```no_run
+//! # async fn example(model: wasm_bindgen::JsValue) -> Result<(), wasm_bindgen::JsValue> {
+//! use wasm_bindgen::JsValue;
+//!
+//! tfpersist::save(model, "indexeddb://my-model".into(), JsValue::UNDEFINED).await?;
+//! let artifacts = tfpersist::load("indexeddb://my-model".into(), JsValue::UNDEFINED).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
+//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
+
+// Floor 0: pure.
+mod dtype;
+mod error;
+mod manifest;
+mod progress;
+mod url;
+
+// Floor 1: the boundary.
+mod artifacts;
+mod context;
+mod digest;
+mod idb;
+mod js;
+mod locks;
+mod weights;
+
+// Floor 2: the media.
+mod store;
+
+// Floor 3: routes and verbs.
+mod route;
+mod verbs;
+
+pub use dtype::{DType, QuantizedDType};
+pub use error::Error;
+pub use manifest::{RawQuantization, RawSpec, WeightSpec, validate};
+pub use progress::Progress;
+pub use url::ModelUrl;
+
+use wasm_bindgen::prelude::*;
+
+/// Saves a `tf.LayersModel`, a `tf.GraphModel` or ModelArtifacts to a URL or an IOHandler; resolves, when committed, with the SaveResult.
+///
+/// # Errors
+/// A JavaScript `Error` whose `code` is one of [`Error::code`]; what a handler of the caller's throws; the signal's reason.
+#[wasm_bindgen(skip_typescript)]
+pub async fn save(model: JsValue, target: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::save(&model, &target, &options).await?)
+}
+
+/// Loads a model as ModelArtifacts.
+///
+/// # Errors
+/// As [`save`].
+#[wasm_bindgen(skip_typescript)]
+pub async fn load(source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::load(&source, &options).await?)
+}
+
+/// Loads a model with the given TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
+///
+/// # Errors
+/// As [`save`]; what TF.js throws.
+#[wasm_bindgen(js_name = loadModel, skip_typescript)]
+pub async fn load_model(tf: JsValue, source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::load_model(&tf, &source, &options).await?)
+}
+
+/// All stored models: an object from URL to ModelArtifactsInfo.
+///
+/// # Errors
+/// As [`save`].
+#[wasm_bindgen(js_name = listModels, skip_typescript)]
+pub async fn list_models(options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::list_models(&options).await?)
+}
+
+/// Copies a model; resolves with the destination's ModelArtifactsInfo.
+///
+/// # Errors
+/// As [`save`].
+#[wasm_bindgen(js_name = copyModel, skip_typescript)]
+pub async fn copy_model(source: JsValue, destination: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::copy_model(&source, &destination, &options).await?)
+}
+
+/// Moves a model; resolves with the destination's ModelArtifactsInfo.
+///
+/// # Errors
+/// As [`save`].
+#[wasm_bindgen(js_name = moveModel, skip_typescript)]
+pub async fn move_model(source: JsValue, destination: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::move_model(&source, &destination, &options).await?)
+}
+
+/// Removes a model; resolves with its ModelArtifactsInfo.
+///
+/// # Errors
+/// As [`save`].
+#[wasm_bindgen(js_name = removeModel, skip_typescript)]
+pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::remove_model(&url, &options).await?)
+}
+
+/// Shares the registry `{ saveRouters, loadRouters, stores }` with the JavaScript entry; `stores` is a `Map` from scheme to ModelStore.
+#[wasm_bindgen(js_name = useRegistry, skip_typescript)]
+pub fn use_registry(registry: JsValue) {
+    route::use_registry(&registry);
+}
+
+/// The schemes of the stores that come with the package.
+#[wasm_bindgen(js_name = schemes, skip_typescript)]
+pub fn schemes() -> js_sys::Array {
+    context::strings(route::SCHEMES)
+}

@@ -1,0 +1,237 @@
+//! From what the caller names to the medium that serves it.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Map, Object};
+use wasm_bindgen::prelude::*;
+
+use crate::artifacts::{Info, Model};
+use crate::context::Context;
+use crate::error::Error;
+use crate::js::{self, Result};
+use crate::store::custom::Custom;
+use crate::store::indexed_db::IndexedDb;
+use crate::store::local_storage::LocalStorage;
+use crate::store::memory::Memory;
+use crate::store::{Entry, Store};
+use crate::url::ModelUrl;
+
+/// One line a store: the rest of the house finds it here.
+macro_rules! stores {
+    ($($scheme:literal => $store:ident),+ $(,)?) => {
+        /// The schemes of the stores that come with the package.
+        pub const SCHEMES: &[&str] = &[$($scheme),+];
+
+        /// Any store: static dispatch.
+        #[derive(Clone)]
+        pub enum AnyStore { $(#[doc = $scheme] $store($store),)+ #[doc = "registered"] Custom(Custom) }
+
+        impl AnyStore {
+            fn built_in(scheme: &str) -> Option<Self> {
+                match scheme { $($scheme => Some(Self::$store($store)),)+ _ => None }
+            }
+        }
+
+        impl Store for AnyStore {
+            fn scheme(&self) -> &str {
+                match self { $(Self::$store(store) => store.scheme(),)+ Self::Custom(store) => store.scheme() }
+            }
+            async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
+                match self { $(Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
+            }
+            async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
+                match self { $(Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }
+            }
+            async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
+                match self { $(Self::$store(store) => store.list(cx).await,)+ Self::Custom(store) => store.list(cx).await }
+            }
+            async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>> {
+                match self { $(Self::$store(store) => store.remove(path, only_saved, cx).await,)+ Self::Custom(store) => store.remove(path, only_saved, cx).await }
+            }
+            async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
+                match self { $(Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }
+            }
+        }
+    };
+}
+
+stores! {
+    "localstorage" => LocalStorage,
+    "indexeddb" => IndexedDb,
+    "memory" => Memory,
+}
+
+/// What callers have registered. The JavaScript entry owns the object, so that registering works before the wasm is there.
+#[derive(Clone, Default)]
+struct Registry {
+    save_routers: Array,
+    load_routers: Array,
+    stores: Option<Map>,
+}
+
+thread_local! {
+    static REGISTRY: RefCell<Registry> = RefCell::default();
+}
+
+/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore> }`.
+pub fn use_registry(registry: &JsValue) {
+    let shared = Registry {
+        save_routers: js::get(registry, "saveRouters").unchecked_into(),
+        load_routers: js::get(registry, "loadRouters").unchecked_into(),
+        stores: js::get(registry, "stores").dyn_into().ok(),
+    };
+    REGISTRY.set(shared);
+}
+
+/// All stores: ours and the registered ones.
+pub fn stores() -> Vec<AnyStore> {
+    let registered = REGISTRY.with_borrow(|registry| registry.stores.clone());
+    let custom = registered.into_iter().flat_map(|stores| Array::from(&stores.keys()).iter().collect::<Vec<_>>());
+    let custom = custom.filter_map(|scheme| find_store(&js::text(&scheme)?));
+    SCHEMES.iter().filter_map(|scheme| AnyStore::built_in(scheme)).chain(custom).collect()
+}
+
+fn find_store(scheme: &str) -> Option<AnyStore> {
+    let registered = || {
+        let store = REGISTRY.with_borrow(|registry| registry.stores.as_ref().map(|stores| stores.get(&scheme.into())));
+        let store = store.filter(JsValue::is_object)?;
+        Some(AnyStore::Custom(Custom { scheme: scheme.to_owned(), store }))
+    };
+    AnyStore::built_in(scheme).or_else(registered)
+}
+
+/// Where a model comes from or goes to.
+pub enum Route {
+    /// A path in a store.
+    Stored(AnyStore, String),
+    /// An IOHandler: TF.js's, a router's or the caller's.
+    Handler(JsValue),
+    /// The model itself.
+    Artifacts(JsValue),
+}
+
+impl Route {
+    /// The route of a save's target.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`], [`Error::UnknownScheme`], [`Error::InvalidArgument`].
+    pub fn to_save(target: &JsValue) -> Result<Self> {
+        if js::method(target, "save").is_some() {
+            return Ok(Route::Handler(target.clone()));
+        }
+        let routers = REGISTRY.with_borrow(|registry| registry.save_routers.clone());
+        Self::of_url(target, "target", &ask(&routers, target, &Object::new())?)
+    }
+
+    /// The route of a load's source.
+    ///
+    /// # Errors
+    /// As [`Route::to_save`].
+    pub fn to_load(source: &JsValue, cx: &Context) -> Result<Self> {
+        if js::method(source, "load").is_some() {
+            return Ok(Route::Handler(source.clone()));
+        }
+        if ["modelTopology", "weightSpecs", "weightData"].iter().any(|key| js::get_some(source, key).is_some()) {
+            return Ok(Route::Artifacts(source.clone()));
+        }
+        let routers = REGISTRY.with_borrow(|registry| registry.load_routers.clone());
+        Self::of_url(source, "source", &ask(&routers, source, &cx.options)?)
+    }
+
+    /// The route of a model that is stored: a string, and no router's.
+    ///
+    /// # Errors
+    /// As [`Route::to_save`].
+    pub fn to_store(url: &JsValue) -> Result<(AnyStore, String)> {
+        match Self::of_url(url, "url", &[])? {
+            Route::Stored(store, path) => Ok((store, path)),
+            _ => Err(Error::argument("url", "it must be the URL of a stored model").into()),
+        }
+    }
+
+    fn of_url(value: &JsValue, argument: &str, answers: &[JsValue]) -> Result<Self> {
+        if !value.is_string() && answers.is_empty() {
+            let why = "it must be a URL such as \"indexeddb://my-model\", or an IOHandler";
+            return Err(Error::argument(argument, why).into());
+        }
+        let store = js::text(value).and_then(|text| find_store(&ModelUrl::parse(&text).ok()?.scheme));
+        match (answers, store) {
+            ([handler], None) => Ok(Route::Handler(handler.clone())),
+            ([], _) => Self::of_text(value),
+            _ => Err(Error::argument(argument, "more than one router or store answers to it").into()),
+        }
+    }
+
+    fn of_text(value: &JsValue) -> Result<Self> {
+        let broken =
+            || Error::InvalidUrl { url: value.as_string().unwrap_or_default(), why: "it holds half a surrogate pair" };
+        let url = ModelUrl::parse(&js::text(value).ok_or_else(broken)?)?;
+        match find_store(&url.scheme) {
+            Some(store) => Ok(Route::Stored(store, url.filled()?.path)),
+            None => {
+                let known = stores().iter().map(|store| store.scheme().to_owned()).collect();
+                Err(Error::UnknownScheme { scheme: url.scheme, known }.into())
+            }
+        }
+    }
+
+    /// Whether both are the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Route::Stored(store, path), Route::Stored(other, other_path)) => {
+                store.scheme() == other.scheme() && path == other_path
+            }
+            (Route::Handler(handler), Route::Handler(other)) => handler == other,
+            _ => false,
+        }
+    }
+
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub async fn open(&self, cx: &Context) -> Result<Model> {
+        match self {
+            Route::Stored(store, path) => store.open(path, cx).await,
+            Route::Artifacts(artifacts) => Model::from_artifacts(artifacts),
+            Route::Handler(handler) => {
+                let load = js::method(handler, "load")
+                    .ok_or_else(|| Error::argument("source", "the handler has no load()"))?;
+                Model::from_artifacts(&js::settled(load.call0(handler)).await?)
+            }
+        }
+    }
+
+    /// Stores the model and gives the SaveResult.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub async fn put(&self, model: Model, cx: &Context) -> Result<JsValue> {
+        match self {
+            Route::Stored(store, path) => {
+                let result = Object::new();
+                js::set(&result, "modelArtifactsInfo", &store.put(path, model, cx).await?.to_js());
+                Ok(result.into())
+            }
+            Route::Handler(handler) => {
+                let save = js::method(handler, "save")
+                    .ok_or_else(|| Error::argument("target", "the handler has no save()"))?;
+                let artifacts = model.into_artifacts(cx).await?;
+                js::settled(save.call1(handler, &artifacts)).await
+            }
+            Route::Artifacts(_) => Err(Error::argument("target", "it must be a URL or an IOHandler").into()),
+        }
+    }
+}
+
+fn ask(routers: &Array, url: &JsValue, options: &Object) -> Result<Vec<JsValue>> {
+    let mut answers = Vec::new();
+    for router in routers.iter() {
+        let Some(router) = router.dyn_ref::<js_sys::Function>() else { continue };
+        let answer = router.call2(&JsValue::UNDEFINED, url, options).map_err(js::thrown)?;
+        if answer.is_object() {
+            answers.push(answer);
+        }
+    }
+    Ok(answers)
+}

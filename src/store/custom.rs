@@ -1,0 +1,95 @@
+//! A store of the caller's own, registered under a scheme: `{ save, load, list, remove }`, all of which may be asynchronous.
+
+use js_sys::{ArrayBuffer, Object};
+use wasm_bindgen::JsValue;
+
+use super::{Entry, Store, corrupt};
+use crate::artifacts::{Info, Model};
+use crate::context::Context;
+use crate::error::Error;
+use crate::js::{self, Result};
+
+/// A registered store. How safe it is against a crash is its own affair.
+#[derive(Clone, Debug)]
+pub struct Custom {
+    /// The scheme it is registered under.
+    pub scheme: String,
+    /// The caller's object.
+    pub store: JsValue,
+}
+
+impl Store for Custom {
+    fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    async fn open(&self, path: &str, _cx: &Context) -> Result<Model> {
+        let (url, artifacts) = (self.url(path), self.call("load", path, None).await?);
+        if artifacts.is_undefined() || artifacts.is_null() {
+            return Err(Error::NotFound { url }.into());
+        }
+        let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(&url))?;
+        model.saved = self.find(path).await?.saved();
+        Ok(model)
+    }
+
+    async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
+        let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
+        cx.check()?;
+        if !cx.overwrite && self.find(path).await.is_ok() {
+            return Err(Error::AlreadyExists { url: self.url(path) }.into());
+        }
+        let info = model.header.info(u64::from(data.byte_length()))?;
+        let answer = self.call("save", path, Some(&model.header.with_weights(Some(&data)))).await?;
+        Ok(Info::from_js(&answer).unwrap_or(info))
+    }
+
+    async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
+        let listed = Object::from(self.call("list", "", None).await?);
+        let paths = Object::keys(&listed);
+        let entry = |path: String| {
+            let info = Info::from_js(&js::get(&listed, &path));
+            let damage =
+                info.is_none().then(|| corrupt(&self.url(&path), "list", "a ModelArtifactsInfo", "something else"));
+            Entry { path, info, damage }
+        };
+        Ok(paths.iter().filter_map(|path| js::text(&path)).map(entry).collect())
+    }
+
+    async fn remove(&self, path: &str, only_saved: Option<f64>, _cx: &Context) -> Result<Option<Entry>> {
+        let entry = self.find(path).await?;
+        if only_saved.is_some() && only_saved != entry.saved() {
+            return Ok(None);
+        }
+        self.call("remove", path, None).await?;
+        Ok(Some(entry))
+    }
+
+    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
+        let model = self.open(from, cx).await?;
+        let info = self.put(to, model, cx).await?;
+        self.call("remove", from, None).await?;
+        Ok(info)
+    }
+}
+
+impl Custom {
+    async fn call(&self, name: &str, path: &str, artifacts: Option<&Object>) -> Result<JsValue> {
+        let missing =
+            || Error::argument(format!("registerStore(\"{}\")", self.scheme), format!("the store has no {name}()"));
+        let method = js::method(&self.store, name).ok_or_else(missing)?;
+        let outcome = match artifacts {
+            Some(artifacts) => method.call2(&self.store, &path.into(), artifacts),
+            None => method.call1(&self.store, &path.into()),
+        };
+        js::settled(outcome).await
+    }
+
+    async fn find(&self, path: &str) -> Result<Entry> {
+        let listed = self.call("list", "", None).await?;
+        if !js::get(&listed, path).is_object() {
+            return Err(Error::NotFound { url: self.url(path) }.into());
+        }
+        Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })
+    }
+}

@@ -1,0 +1,83 @@
+//! `scheme://path`, split at the first `://`. The path is an arbitrary string: `/`, spaces, `://` and a query are part of it.
+
+use core::fmt;
+
+use crate::error::Error;
+
+/// Where a model lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelUrl {
+    /// Lower-case, without `://`.
+    pub scheme: String,
+    /// All the rest, as it is.
+    pub path: String,
+}
+
+impl ModelUrl {
+    /// Splits the text; the path may be empty here (a store asks for [`ModelUrl::filled`]).
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`] when there is no `://` or the scheme is not a letter followed by letters, digits, `+`, `-`, `.`.
+    ///
+    /// ```
+    /// let url = tfpersist::ModelUrl::parse("indexeddb://shop/a b?v=1://2")?;
+    /// assert_eq!((url.scheme.as_str(), url.path.as_str()), ("indexeddb", "shop/a b?v=1://2"));
+    /// # Ok::<(), tfpersist::Error>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = |why| Error::InvalidUrl { url: text.to_owned(), why };
+        let (scheme, path) = text.split_once("://").ok_or_else(|| invalid("it has no scheme, such as indexeddb://"))?;
+        let mut letters = scheme.chars();
+        let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
+        if !first || !letters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) {
+            return Err(invalid("what stands before :// is not a scheme"));
+        }
+        Ok(Self { scheme: scheme.to_ascii_lowercase(), path: path.to_owned() })
+    }
+
+    /// The same URL, when its path is not empty.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`] for `scheme://`.
+    pub fn filled(self) -> Result<Self, Error> {
+        if self.path.is_empty() {
+            return Err(Error::InvalidUrl { url: self.to_string(), why: "the path after :// is empty" });
+        }
+        Ok(self)
+    }
+}
+
+impl fmt::Display for ModelUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_not_a_url_is_refused() {
+        for text in ["", "model", "://m", "a b://m", "1x://m", "index:eddb//m", "é://m"] {
+            assert_eq!(ModelUrl::parse(text).map_err(|e| e.code()), Err("ERR_INVALID_URL"), "{text}");
+        }
+        assert!(ModelUrl::parse("indexeddb://").is_ok_and(|url| url.filled().is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_survives(scheme in "[a-z][a-z0-9+.-]{0,9}", path in ".*") {
+            let text = format!("{scheme}://{path}");
+            let url = ModelUrl::parse(&text)?;
+            prop_assert_eq!(url.to_string(), text);
+            prop_assert_eq!(url.path, path);
+        }
+
+        #[test]
+        fn nothing_panics(text in ".*") {
+            let _ = ModelUrl::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// Chromium through playwright-core, with the browser of the system.
+import { chromium } from 'playwright-core';
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const launch = () => chromium.launch({ executablePath, args });
+
+/** A browser whose data stays in the folder `profile`. */
+export const launchPersistent = (profile) => chromium.launchPersistentContext(profile, { executablePath, args });
+
+/** Waits until `page` runs lib/page.mjs, and hears of what goes wrong in it. */
+export async function open(page, url) {
+  page.on('pageerror', (error) => console.log(`  page error: ${error.message}`));
+  await page.goto(url);
+  await page.waitForFunction('globalThis.T');
+}
+
+/**
+ * A page in an origin without data. `quota` (bytes) needs the incognito context that `newContext` makes, and must
+ * be set before the origin's first write.
+ */
+export async function session(browser, url, { quota } = {}) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await open(page, url);
+  if (quota !== undefined) {
+    const cdp = await context.newCDPSession(page);
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin: new URL(url).origin, quotaSize: quota });
+  }
+  return {
+    page,
+    evaluate: (work, argument) => page.evaluate(work, argument),
+    async reload() {
+      await page.reload();
+      await page.waitForFunction('globalThis.T');
+    },
+    close: () => context.close(),
+  };
+}

@@ -1,0 +1,12 @@
+// What the tests' functions find in the page as `T`.
+import * as artifacts from './artifacts.mjs';
+import * as bytes from './bytes.mjs';
+import * as cases from './cases.mjs';
+import * as libraries from './libraries.mjs';
+import * as models from './models.mjs';
+import * as reload from './reload.mjs';
+import * as storage from './storage.mjs';
+
+// The same bits everywhere: not the emulated GPU, whose sums come out a little different.
+await globalThis.tf?.setBackend('cpu');
+globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...models, ...reload, ...storage };

@@ -1,0 +1,298 @@
+// The model manager: a small model is trained with TensorFlow.js and kept in this browser with tfpersist.
+import { copyModel, listModels, loadModel, moveModel, removeModel, save } from 'tfpersist';
+
+/** Where models can be kept: one line a store. */
+const stores = [
+  { scheme: 'indexeddb', label: 'IndexedDB' },
+  { scheme: 'localstorage', label: 'Local Storage' },
+];
+
+const { tf } = globalThis;
+const $ = (selector, root = document) => root.querySelector(selector);
+/** The element made, with these words. */
+const element = (name, textContent) => Object.assign(document.createElement(name), { textContent });
+const clone = (template) => $(template).content.firstElementChild.cloneNode(true);
+const inputs = Array.from({ length: 61 }, (_, i) => i / 30 - 1);
+const truth = (x) => Math.sin(Math.PI * x);
+
+/** The model that can be saved, and what it predicts for `inputs`. */
+let current = null;
+
+// TensorFlow.js
+
+/** A network for a sine. Of the large one only the last layer learns: the others are random features of the input. */
+function network(units) {
+  const large = units > 100;
+  const random = () => (large ? tf.initializers.randomUniform({ minval: -4, maxval: 4 }) : undefined);
+  const first = { inputShape: [1], kernelInitializer: random(), biasInitializer: random() };
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({ units, activation: 'tanh', trainable: !large, ...first }),
+      tf.layers.dense({ units, activation: 'tanh', trainable: !large }),
+      tf.layers.dense({ units: 1 }),
+    ],
+  });
+  model.compile({ optimizer: tf.train.adam(large ? 0.003 : 0.03), loss: 'meanSquaredError' });
+  return { model, epochs: large ? 40 : 250 };
+}
+
+/** Learns one period of a sine. `onEpoch(fraction, loss)` is called as it goes. */
+async function train(units, onEpoch) {
+  const { model, epochs } = network(units);
+  const points = Array.from({ length: 16 }, (_, i) => i / 7.5 - 1);
+  const xs = tf.tensor2d(points, [16, 1]);
+  const ys = tf.tensor2d(points.map(truth), [16, 1]);
+  let loss;
+  const onEpochEnd = (epoch, logs) => { loss = logs.loss; onEpoch((epoch + 1) / epochs, loss); };
+  await model.fit(xs, ys, { epochs, batchSize: 16, callbacks: { onEpochEnd } });
+  tf.dispose([xs, ys]);
+  return { model, loss, epochs };
+}
+
+function predict(model) {
+  return tf.tidy(() => model.predict(tf.tensor2d(inputs, [inputs.length, 1])).dataSync().slice());
+}
+
+// What was predicted before the reload, remembered by URL in this tab
+
+const remembered = () => JSON.parse(sessionStorage.getItem('predictions') ?? '{}');
+
+function remember(url, entry) {
+  const { [url]: _, ...others } = remembered();
+  sessionStorage.setItem('predictions', JSON.stringify(entry ? { ...others, [url]: entry } : others));
+}
+
+/** The bits of the floats, because JSON knows neither -0 nor NaN. */
+const entryOf = (floats) => ({ page: performance.timeOrigin, bits: Array.from(new Uint32Array(floats.buffer)) });
+
+/** Compares with what was remembered for this URL. */
+function compare(url, floats) {
+  const before = remembered()[url];
+  if (!before) {
+    remember(url, entryOf(floats));
+    return { text: 'Remembered: reload the page and load it again to compare.' };
+  }
+  const old = new Float32Array(new Uint32Array(before.bits).buffer);
+  const { bits } = entryOf(floats);
+  const when = before.page === performance.timeOrigin ? 'as before' : 'as before the reload';
+  const changed = bits.filter((b, i) => b !== before.bits[i]).length;
+  if (changed === 0) return { same: true, text: `Same to the last bit ${when}.` };
+  const most = Math.max(...floats.map((f, i) => Math.abs(f - old[i])));
+  const difference = `${changed} of ${bits.length} predictions differ, by up to ${most.toPrecision(3)}`;
+  return { same: false, text: `Not the same ${when}: ${difference}.` };
+}
+
+// Words
+
+function humane(bytes) {
+  if (!Number.isFinite(bytes)) return 'unknown';
+  if (bytes < 1000) return `${bytes} bytes`;
+  const [unit, name] = bytes < 999_500 ? [1e3, 'KB'] : [1e6, 'MB'];
+  return `${Number((bytes / unit).toPrecision(3))} ${name}`;
+}
+
+const sum = (info) => (info.modelTopologyBytes ?? 0) + (info.weightSpecsBytes ?? 0) + (info.weightDataBytes ?? 0);
+const dates = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+function say(...parts) {
+  $('#status').classList.remove('error');
+  $('#status').replaceChildren(...parts);
+}
+
+function complain(error) {
+  say(element('strong', error?.code ?? error?.name ?? 'Error'), ' ', error?.message ?? String(error));
+  $('#status').classList.add('error');
+}
+
+/** Does one thing at a time, with its progress and its end in the status line. `work` resolves with the last words. */
+async function run(doing, work) {
+  if (document.body.ariaBusy) return;
+  document.body.ariaBusy = 'true';
+  const bar = $('progress');
+  bar.value = 0;
+  bar.classList.remove('idle');
+  say(`${doing}…`);
+  try {
+    say(await work((fraction) => { bar.value = fraction; }));
+  } catch (error) {
+    complain(error);
+  } finally {
+    document.body.ariaBusy = null;
+    bar.classList.add('idle');
+  }
+}
+
+// The model in this page
+
+const place = (x, y) => `${(x + 1) * 150 + 10},${60 - y * 48}`;
+
+/** Makes it the model in this page; the one before is freed. */
+function show(model, floats, origin, verdict) {
+  current?.model.dispose();
+  current = { model, floats };
+  $('#chart .guess').setAttribute('points', inputs.map((x, i) => place(x, floats[i])).join(' '));
+  $('#origin').textContent = origin;
+  $('#verdict').hidden = !verdict;
+  $('#verdict').textContent = verdict?.text ?? '';
+  $('#verdict').className = verdict?.same === undefined ? '' : verdict.same ? 'good' : 'bad';
+  $('#numbers').hidden = false;
+  $('#numbers ol').replaceChildren(...Array.from(floats, (f) => element('li', String(f))));
+  $('#save button').disabled = false;
+}
+
+function onTrain(event) {
+  event.preventDefault();
+  const units = Number(event.target.elements.units.value);
+  return run('Training', async (report) => {
+    const { model, loss, epochs } = await train(units, (fraction, now) => {
+      report(fraction);
+      $('#origin').textContent = `Learning a sine: loss ${now.toPrecision(3)}`;
+    });
+    show(model, predict(model), `Learned a sine in ${epochs} epochs: loss ${loss.toPrecision(3)}`);
+    return 'Trained. It can be saved now.';
+  });
+}
+
+// The list
+
+/** `[scheme, path]` */
+const split = (url) => [url.slice(0, url.indexOf('://')), url.slice(url.indexOf('://') + 3)];
+
+function showUrl(where, url) {
+  const [scheme, path] = split(url);
+  where.replaceChildren(`${scheme}://`, element('b', path));
+}
+
+function fillStores(select, chosen = stores[0].scheme) {
+  select.replaceChildren(...stores.map(({ scheme, label }) => new Option(label, scheme, false, scheme === chosen)));
+}
+
+function rowOf(url, info) {
+  const row = clone('#row');
+  row.dataset.url = url;
+  showUrl($('.url', row), url);
+  $('.size', row).textContent = humane(sum(info));
+  $('small', row).textContent = `weights ${humane(info.weightDataBytes ?? 0)}`;
+  const known = Number.isFinite(info.dateSaved?.getTime());
+  $('time', row).textContent = known ? dates.format(info.dateSaved) : 'unknown';
+  if (known) $('time', row).dateTime = info.dateSaved.toISOString();
+  for (const button of row.querySelectorAll('button')) {
+    button.ariaLabel = `${button.textContent} ${url}`;
+    button.disabled = Boolean(info.damage) && button.dataset.action !== 'remove';
+  }
+  if (info.damage) {
+    $('.damage', row).hidden = false;
+    $('.damage', row).textContent = `Damaged: ${info.damage.code} ${info.damage.message}`;
+    $('.size', row).parentElement.replaceChildren('unknown');
+  }
+  return row;
+}
+
+/** Shows what is stored, and puts the focus on the row of `url` when there is one. */
+async function refresh(url) {
+  const models = Object.entries(await listModels()).sort(([a], [b]) => (a < b ? -1 : 1));
+  $('#list tbody').replaceChildren(...models.map(([key, info]) => rowOf(key, info)));
+  $('#list').hidden = models.length === 0;
+  $('#empty').hidden = models.length > 0;
+  const row = [...$('#list tbody').rows].find((r) => r.dataset.url === url);
+  if (url) (row ? $('button', row) : $('#list-title')).focus();
+}
+
+// The verbs
+
+const targetOf = (form) => `${form.elements.store.value}://${form.elements.name.value}`;
+
+function onSave(event) {
+  event.preventDefault();
+  const url = targetOf(event.target);
+  const overwrite = event.target.elements.overwrite.checked;
+  return run(`Saving ${url}`, async (onProgress) => {
+    const { modelArtifactsInfo } = await save(current.model, url, { overwrite, onProgress });
+    remember(url, entryOf(current.floats));
+    await refresh();
+    return `Saved ${url}: ${humane(sum(modelArtifactsInfo))}.`;
+  });
+}
+
+function onLoad(url) {
+  return run(`Loading ${url}`, async (onProgress) => {
+    const model = await loadModel(tf, url, { onProgress });
+    const floats = predict(model);
+    show(model, floats, `Loaded from ${url}`, compare(url, floats));
+    return `Loaded ${url}. ${$('#verdict').textContent}`;
+  });
+}
+
+function onTransfer(action, url, form) {
+  const target = targetOf(form);
+  const [verb, doing, done] = action === 'copy' ? [copyModel, 'Copying', 'Copied'] : [moveModel, 'Moving', 'Moved'];
+  const overwrite = form.elements.overwrite.checked;
+  return run(`${doing} ${url} to ${target}`, async (onProgress) => {
+    await verb(url, target, { overwrite, onProgress });
+    remember(target, remembered()[url]);
+    if (action === 'move') remember(url);
+    await refresh(target);
+    return `${done} ${url} to ${target}.`;
+  });
+}
+
+function onRemove(url) {
+  return run(`Removing ${url}`, async () => {
+    await removeModel(url);
+    remember(url);
+    await refresh(url);
+    return `Removed ${url}.`;
+  });
+}
+
+/** Opens the line under a row that asks where to, or whether. */
+function ask(action, row, button) {
+  $('#list .panel')?.remove();
+  const { url } = row.dataset;
+  const [scheme, path] = split(url);
+  const panel = clone('#panel');
+  const form = $('form', panel);
+  const { store, name, go, cancel } = form.elements;
+  form.ariaLabel = `${button.textContent} ${url}`;
+  $('p', form).textContent = action === 'remove' ? `Remove ${url} for good?` : '';
+  $('fieldset', form).hidden = $('fieldset', form).disabled = action === 'remove';
+  fillStores(store, stores.find((s) => s.scheme !== scheme)?.scheme);
+  name.value = path;
+  go.textContent = action === 'remove' ? 'Remove it' : `${button.textContent} it`;
+  const close = () => { panel.remove(); button.focus(); };
+  cancel.addEventListener('click', close);
+  form.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    return action === 'remove' ? onRemove(url) : onTransfer(action, url, form);
+  });
+  row.after(panel);
+  (action === 'remove' ? go : store).focus();
+}
+
+function onAction(event) {
+  const button = event.target.closest('button[data-action]');
+  if (!button) return;
+  const row = button.closest('tr');
+  if (button.dataset.action === 'load') onLoad(row.dataset.url);
+  else ask(button.dataset.action, row, button);
+}
+
+// Start
+
+const saveForm = $('#save');
+const preview = () => showUrl($('.url', saveForm), targetOf(saveForm));
+fillStores(saveForm.elements.store);
+preview();
+const dots = inputs.filter((_, i) => i % 3 === 0).map((x) => `M${place(x, truth(x))}h0`);
+$('#chart .truth').setAttribute('d', dots.join(''));
+saveForm.addEventListener('input', preview);
+saveForm.addEventListener('submit', onSave);
+$('#train').addEventListener('submit', onTrain);
+$('#list').addEventListener('click', onAction);
+$('#reload').addEventListener('click', () => location.reload());
+await run('Starting', async () => {
+  await tf.setBackend('cpu'); // small models: quicker there than on a graphics card, and the same bits every time
+  await refresh();
+  return 'Ready.';
+});

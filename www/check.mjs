@@ -1,0 +1,250 @@
+// `make demo CHECK=1`: drives the model manager in headless Chromium as a person would, and tells what works.
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { serve } from '../scripts/serve.mjs';
+
+const picture = fileURLToPath(new URL('../target/demo.png', import.meta.url));
+const stores = [
+  { scheme: 'indexeddb', label: 'IndexedDB' },
+  { scheme: 'localstorage', label: 'Local Storage' },
+];
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'];
+const secondsInAll = 55;
+let passed = 0;
+
+async function check(what, work) {
+  try {
+    await work();
+  } catch (error) {
+    error.message = `${what}: ${error.message}`;
+    throw error;
+  }
+  passed += 1;
+  console.log(`ok  ${what}`);
+}
+
+// What a person does with the page
+
+const field = (where, role, name) => where.getByRole(role, { name, exact: true });
+const button = (where, name) => field(where, 'button', name);
+const row = (page, url) => page.locator('#list tbody tr').filter({ has: page.getByText(url, { exact: true }) });
+const status = (page) => page.getByRole('status');
+
+async function says(page, words, timeout = 10_000) {
+  const begins = (start) => document.querySelector('[role=status]').textContent.startsWith(start);
+  await page.waitForFunction(begins, words, { timeout })
+    .catch(async () => assert.fail(`waited for "${words}", the page says "${await status(page).textContent()}"`));
+}
+
+/** The predictions that the page shows, as text: every digit of them. */
+const numbers = (page) => page.locator('#numbers li').allTextContents();
+
+async function trainModel(page, size = 'Small') {
+  const option = await field(page, 'combobox', 'Size').locator('option', { hasText: size }).getAttribute('value');
+  await field(page, 'combobox', 'Size').selectOption(option);
+  await button(page, 'Train').click();
+  await says(page, 'Trained.', 25_000);
+}
+
+async function saveAs(page, label, name) {
+  await field(page, 'combobox', 'Store').selectOption(label);
+  await field(page, 'textbox', 'Name').fill(name);
+  await field(page, 'textbox', 'Name').press('Enter');
+}
+
+async function reload(page) {
+  await page.evaluate(() => { window.beforeReload = true; });
+  await Promise.all([page.waitForEvent('load'), button(page, 'Reload the page').click()]);
+  await says(page, 'Ready.');
+  assert.equal(await page.evaluate(() => window.beforeReload), undefined, 'the page was not really reloaded');
+  assert.deepEqual(await numbers(page), [], 'a model is there before one was loaded');
+}
+
+async function loadAndCompare(page, url, before, verdict) {
+  await button(page, `Load & predict ${url}`).click();
+  await says(page, `Loaded ${url}.`);
+  assert.equal(await page.locator('#verdict').textContent(), verdict);
+  assert.deepEqual(await numbers(page), before, 'the numbers differ');
+}
+
+/** Copy or Move, with its two inputs. */
+async function transfer(page, verb, url, target) {
+  await button(page, `${verb} ${url}`).click();
+  const form = field(page, 'form', `${verb} ${url}`);
+  await field(form, 'combobox', 'To store').selectOption(target.label);
+  await field(form, 'textbox', 'New name').fill(target.name);
+  await button(form, `${verb} it`).click();
+}
+
+async function listed(page) {
+  return (await page.locator('#list tbody th .url').allTextContents()).sort();
+}
+
+// The checks
+
+async function roundTrip(page, here, there) {
+  const url = `${here.scheme}://sine`;
+  const copy = `${there.scheme}://copy of sine`;
+  const moved = `${here.scheme}://moved/sine`;
+  let before;
+  await check(`${here.label}: a model is trained and saved`, async () => {
+    await trainModel(page);
+    const loss = Number(/loss (\S+)$/.exec(await page.locator('#origin').textContent())[1]);
+    assert.ok(loss < 0.05, `the loss is ${loss}`);
+    before = await numbers(page);
+    assert.equal(new Set(before).size, 61, 'the predictions are not 61 different numbers');
+    await saveAs(page, here.label, 'sine');
+    await says(page, `Saved ${url}: `);
+    assert.equal(await page.getByRole('progressbar').evaluate((bar) => bar.value), 1, 'the progress bar is not full');
+  });
+  await check(`${here.label}: the list shows it with size and date`, async () => {
+    assert.deepEqual(await listed(page), [url]);
+    assert.match(await row(page, url).innerText(), /\d KB\s+weights [\d.]+ KB\s+\w+ \d+, 20\d\d/);
+  });
+  await check(`${here.label}: after a reload it predicts the same numbers to the last bit`, async () => {
+    await reload(page);
+    assert.deepEqual(await listed(page), [url]);
+    await loadAndCompare(page, url, before, 'Same to the last bit as before the reload.');
+  });
+  await check(`${here.label}: a copy in ${there.label} predicts the same`, async () => {
+    await transfer(page, 'Copy', url, { ...there, name: 'copy of sine' });
+    await says(page, `Copied ${url} to ${copy}.`);
+    assert.deepEqual(await listed(page), [copy, url].sort());
+    await loadAndCompare(page, copy, before, 'Same to the last bit as before the reload.');
+  });
+  await check(`${here.label}: a move from ${there.label} leaves nothing behind and predicts the same`, async () => {
+    await transfer(page, 'Move', copy, { ...here, name: 'moved/sine' });
+    await says(page, `Moved ${copy} to ${moved}.`);
+    assert.deepEqual(await listed(page), [moved, url].sort());
+    await reload(page);
+    await loadAndCompare(page, moved, before, 'Same to the last bit as before the reload.');
+  });
+  return { url, moved, before };
+}
+
+async function refusals(page, here, { url, moved }) {
+  await check(`${here.label}: a copy onto another model is refused by its code`, async () => {
+    await transfer(page, 'Copy', url, { ...here, name: 'moved/sine' });
+    await says(page, 'ERR_ALREADY_EXISTS');
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('.panel').count(), 0, 'Escape does not close the panel');
+    assert.deepEqual(await listed(page), [moved, url].sort());
+  });
+  await check(`${here.label}: the page notices a single changed bit`, async () => {
+    await page.evaluate((key) => {
+      const all = JSON.parse(sessionStorage.getItem('predictions'));
+      all[key].bits[30] ^= 1;
+      sessionStorage.setItem('predictions', JSON.stringify(all));
+    }, moved);
+    await button(page, `Load & predict ${moved}`).click();
+    await says(page, `Loaded ${moved}. Not the same as before the reload: 1 of 61 predictions differ`);
+  });
+}
+
+async function numbersOf(page, url) {
+  await button(page, `Load & predict ${url}`).click();
+  await says(page, `Loaded ${url}.`);
+  return numbers(page);
+}
+
+async function quota(page) {
+  await check('Local Storage: a model that is too large is refused, and the one before is still there', async () => {
+    const url = 'localstorage://sine';
+    const before = await numbersOf(page, url);
+    await trainModel(page, 'Large');
+    await saveAs(page, 'Local Storage', 'sine');
+    await says(page, 'ERR_QUOTA_EXCEEDED');
+    assert.deepEqual(await numbersOf(page, url), before);
+  });
+}
+
+async function removeAll(page, here, urls) {
+  await check(`${here.label}: what is removed is gone, also after a reload`, async () => {
+    for (const url of urls) {
+      await button(page, `Remove ${url}`).click();
+      await button(field(page, 'form', `Remove ${url}`), 'Remove it').click();
+      await says(page, `Removed ${url}.`);
+      assert.ok(!(await listed(page)).includes(url), `${url} is still in the list`);
+    }
+    await reload(page);
+    assert.ok(await page.getByText('Nothing is stored yet.').isVisible());
+  });
+}
+
+async function phone(page) {
+  await check('the page fits a phone', async () => {
+    const size = page.viewportSize();
+    await page.setViewportSize({ width: 380, height: 800 });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(over <= 0, `it is ${over} px too wide`);
+    await page.setViewportSize(size);
+  });
+}
+
+async function photograph(page) {
+  await fs.mkdir(path.dirname(picture), { recursive: true });
+  const { width, height } = page.viewportSize();
+  await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
+  await page.screenshot({ path: picture });
+  await page.setViewportSize({ width, height });
+}
+
+/** Everything that the browser complains about. */
+function listen(page, troubles) {
+  page.on('pageerror', (error) => troubles.push(`page error: ${error.stack ?? error}`));
+  page.on('console', (message) => { if (message.type() === 'error') troubles.push(`console: ${message.text()}`); });
+  page.on('response', (answer) => { if (answer.status() >= 400) troubles.push(`${answer.status()} ${answer.url()}`); });
+}
+
+async function drive(page, address, troubles) {
+  listen(page, troubles);
+  page.setDefaultTimeout(10_000);
+  await page.goto(address);
+  await check('the page starts, with nothing stored', async () => {
+    await says(page, 'Ready.');
+    assert.deepEqual(await listed(page), []);
+  });
+  for (const [i, here] of stores.entries()) {
+    const models = await roundTrip(page, here, stores[(i + 1) % stores.length]);
+    if (here.scheme === 'localstorage') await photograph(page);
+    await refusals(page, here, models);
+    if (here.scheme === 'localstorage') await quota(page);
+    if (i === 0) await phone(page);
+    await removeAll(page, here, [models.url, models.moved]);
+  }
+  await check('no error in the page or its console', () => assert.deepEqual(troubles, []));
+}
+
+const profile = await fs.mkdtemp(path.join(os.tmpdir(), 'tfpersist-demo-'));
+const troubles = [];
+let server, browser, timer;
+try {
+  server = await serve(0);
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    headless: true,
+    args: flags,
+    viewport: { width: 1100, height: 800 },
+  });
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${secondsInAll} s`)), secondsInAll * 1000);
+  });
+  await Promise.race([drive(browser.pages()[0], server.url, troubles), late]);
+  console.log(`screenshot: ${path.relative(process.cwd(), picture)}`);
+  console.log(`demo: ${passed} checks passed`);
+} catch (error) {
+  console.error(`FAILED  ${error.message}`);
+  for (const trouble of troubles) console.error(`        ${trouble}`);
+  console.error(`demo: failed after ${passed} checks passed`);
+  process.exitCode = 1;
+} finally {
+  clearTimeout(timer);
+  await browser?.close().catch(() => {});
+  server?.close();
+  await fs.rm(profile, { recursive: true, force: true, maxRetries: 5 });
+}
