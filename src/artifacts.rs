@@ -181,11 +181,6 @@ impl Header {
         artifacts
     }
 
-    /// A field as it is.
-    pub fn get(&self, key: &str) -> JsValue {
-        js::get(&self.0, key)
-    }
-
     /// A field as JSON; `None` when it is undefined or null.
     ///
     /// # Errors
@@ -263,7 +258,7 @@ fn raw_spec(spec: &JsValue, index: usize) -> core::result::Result<RawSpec, Error
 /// A value in a few words, for an error.
 pub fn described(value: &JsValue) -> String {
     match value.as_string() {
-        Some(text) => format!("{text:?}"),
+        Some(text) => format!("\"{text}\""),
         None => String::from(value.js_typeof().unchecked_into::<JsString>()),
     }
 }
@@ -284,7 +279,8 @@ pub struct Info {
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        let date = js::get_some(value, "dateSaved")?;
+        let date = js::get_some(value, "dateSaved")
+            .filter(|date| date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some())?;
         let saved = Date::new(&date).get_time();
         let bytes = |key| match js::get_some(value, key) {
             None => Some(0),

@@ -48,7 +48,7 @@ impl DType {
     /// [`Error::Manifest`] for any other name.
     pub fn parse(name: &str, file: &str) -> Result<Self, Error> {
         let found = Self::ALL.into_iter().find(|dtype| dtype.name() == name);
-        found.ok_or_else(|| Error::manifest(file, "float32, int32, bool, complex64 or string", format!("{name:?}")))
+        found.ok_or_else(|| Error::manifest(file, "float32, int32, bool, complex64 or string", format!("\"{name}\"")))
     }
 }
 
@@ -81,7 +81,7 @@ impl QuantizedDType {
             "uint8" => Ok(QuantizedDType::Uint8),
             "uint16" => Ok(QuantizedDType::Uint16),
             "float16" => Ok(QuantizedDType::Float16),
-            _ => Err(Error::manifest(file, "uint8, uint16 or float16", format!("{name:?}"))),
+            _ => Err(Error::manifest(file, "uint8, uint16 or float16", format!("\"{name}\""))),
         }
     }
 }

@@ -171,7 +171,7 @@ fn schemes(known: &[String]) -> String {
     quoted.join(", ")
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::*;
 

@@ -56,7 +56,7 @@ pub fn storage(url: &str, needed: u64) -> impl FnOnce(JsValue) -> Failure {
             Some(error) => (String::from(error.name()), String::from(error.message())),
             None => match cause.dyn_ref::<DomException>() {
                 Some(exception) => (exception.name(), exception.message()),
-                None => (String::new(), format!("{cause:?}")),
+                None => ("unknown".into(), String::new()),
             },
         };
         let url = url.to_owned();
@@ -188,22 +188,33 @@ pub async fn settled(outcome: core::result::Result<JsValue, JsValue>) -> Result<
     wasm_bindgen_futures::JsFuture::from(promise).await.map_err(thrown)
 }
 
-/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them.
+/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them. `None` for anything else, also for a
+/// buffer that has been transferred away.
 pub fn bytes(value: &JsValue) -> Option<Uint8Array> {
     if let Some(array) = value.dyn_ref::<Uint8Array>() {
         return Some(array.clone());
     }
-    if ArrayBuffer::is_view(value) {
-        let number = |key| get(value, key).as_f64().map(|number| number as u32);
-        return Some(Uint8Array::new_with_byte_offset_and_length(
-            &get(value, "buffer"),
-            number("byteOffset")?,
-            number("byteLength")?,
-        ));
-    }
+    let view = match ArrayBuffer::is_view(value) {
+        true => View::new(&get(value, "buffer"), &get(value, "byteOffset"), &get(value, "byteLength")),
+        false if is_buffer(value) => View::new(value, &JsValue::UNDEFINED, &JsValue::UNDEFINED),
+        false => return None,
+    };
+    view.ok().map(Into::into)
+}
+
+fn is_buffer(value: &JsValue) -> bool {
     // A buffer of another realm (an iframe's) is not `instanceof` ours.
-    let buffer = value.is_instance_of::<ArrayBuffer>() || get(&get(value, "constructor"), "name") == "ArrayBuffer";
-    buffer.then(|| Uint8Array::new(value))
+    value.is_instance_of::<ArrayBuffer>() || get(&get(value, "constructor"), "name") == "ArrayBuffer"
+}
+
+/// Copies `part` to `offset`.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when the part has been transferred away.
+pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<()> {
+    let target: &View = target.unchecked_ref();
+    let gone = |cause| Failure::Known(Error::argument("weightData", "a buffer was transferred away"), Some(cause));
+    target.set(part, offset).map_err(gone)
 }
 
 #[wasm_bindgen]
@@ -212,6 +223,14 @@ extern "C" {
     type FallibleBuffer;
     #[wasm_bindgen(constructor, catch, js_class = "ArrayBuffer")]
     fn new(length: f64) -> core::result::Result<FallibleBuffer, JsValue>;
+
+    /// A Uint8Array whose methods may throw: on a buffer that has been transferred away they do.
+    #[wasm_bindgen(js_name = Uint8Array, extends = Uint8Array)]
+    type View;
+    #[wasm_bindgen(constructor, catch, js_class = "Uint8Array")]
+    fn new(buffer: &JsValue, offset: &JsValue, length: &JsValue) -> core::result::Result<View, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn set(this: &View, part: &Uint8Array, offset: u32) -> core::result::Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_namespace = JSON, js_name = parse)]
     fn json_parse(text: &JsString) -> core::result::Result<JsValue, JsValue>;

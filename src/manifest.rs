@@ -58,7 +58,7 @@ impl WeightSpec {
         };
         let spec = Self { name: raw.name.clone(), dtype, quantized, elements: elements(&raw.shape, file)? };
         if spec.byte_length().is_none() && dtype != DType::String {
-            return Err(Error::manifest(format!("{file}.shape"), "at most 2^53 - 1 bytes", format!("{:?}", raw.shape)));
+            return Err(Error::manifest(format!("{file}.shape"), "at most 2^53 - 1 bytes", described(&raw.shape)));
         }
         Ok(spec)
     }
@@ -84,11 +84,7 @@ fn quantized(raw: &RawQuantization, dtype: DType, file: &str) -> Result<Quantize
     }
     let complete = stored == QuantizedDType::Float16 || (raw.min.is_some() && raw.scale.is_some());
     if !complete {
-        return Err(Error::manifest(
-            file,
-            "numbers `min` and `scale`",
-            format!("min {:?}, scale {:?}", raw.min, raw.scale),
-        ));
+        return Err(Error::manifest(file, "numbers `min` and `scale`", "one of them missing"));
     }
     Ok(stored)
 }
@@ -101,7 +97,7 @@ fn elements(shape: &[f64], file: &str) -> Result<u64, Error> {
             return Err(Error::manifest(
                 format!("{file}.shape[{axis}]"),
                 "a whole number of 0 or more",
-                format!("{length}"),
+                described(&[*length]),
             ));
         }
         product = product.and_then(|product| product.checked_mul(*length as u64));
@@ -110,7 +106,20 @@ fn elements(shape: &[f64], file: &str) -> Result<u64, Error> {
         return Ok(0);
     }
     let product = product.filter(|product| *product <= MAX_SAFE_INTEGER);
-    product.ok_or_else(|| Error::manifest(format!("{file}.shape"), "at most 2^53 - 1 elements", format!("{shape:?}")))
+    product.ok_or_else(|| Error::manifest(format!("{file}.shape"), "at most 2^53 - 1 elements", described(shape)))
+}
+
+/// Numbers in a few words. Formatting an f64 in full would cost 8 KB of wasm.
+fn described(numbers: &[f64]) -> String {
+    let words: Vec<String> = numbers
+        .iter()
+        .map(|number| match number.trunc() {
+            whole if !number.is_finite() || whole.abs() >= 1e18 => "a number too large".into(),
+            whole if whole != *number => format!("{}.x", whole as i64),
+            whole => (whole as i64).to_string(),
+        })
+        .collect();
+    words.join(", ")
 }
 
 /// Checks all specs: each by itself, no name twice, and the total.
@@ -127,7 +136,7 @@ pub fn validate(raw: &[RawSpec], file: &str) -> Result<Vec<WeightSpec>, Error> {
             return Err(Error::manifest(
                 format!("{file}[{index}].name"),
                 "a name of its own",
-                format!("{:?} again", raw.name),
+                format!("\"{}\" again", raw.name),
             ));
         }
         total = total.and_then(|total| total.checked_add(spec.byte_length().unwrap_or(0)));
@@ -165,6 +174,6 @@ pub fn measure(specs: &[WeightSpec], mut read_u32: impl FnMut(u64) -> Option<u32
     end
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 #[path = "manifest_tests.rs"]
 mod tests;

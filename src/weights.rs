@@ -95,7 +95,7 @@ fn concat(parts: &[Uint8Array], cx: &Context) -> Result<ArrayBuffer> {
     let joined = Uint8Array::new(&buffer);
     let mut offset = 0;
     for part in parts {
-        joined.set(part, offset);
+        js::copy_into(&joined, part, offset)?;
         offset += part.length();
         cx.advance(u64::from(part.length()), "read");
     }

@@ -115,6 +115,7 @@ async function run(doing, work) {
   try {
     say(await work((fraction) => { bar.value = fraction; }));
   } catch (error) {
+    bar.value = 0;
     complain(error);
   } finally {
     document.body.ariaBusy = null;

@@ -34,6 +34,7 @@ const field = (where, role, name) => where.getByRole(role, { name, exact: true }
 const button = (where, name) => field(where, 'button', name);
 const row = (page, url) => page.locator('#list tbody tr').filter({ has: page.getByText(url, { exact: true }) });
 const status = (page) => page.getByRole('status');
+const progress = (page) => page.getByRole('progressbar').evaluate((bar) => bar.value);
 
 async function says(page, words, timeout = 10_000) {
   const begins = (start) => document.querySelector('[role=status]').textContent.startsWith(start);
@@ -100,7 +101,7 @@ async function roundTrip(page, here, there) {
     assert.equal(new Set(before).size, 61, 'the predictions are not 61 different numbers');
     await saveAs(page, here.label, 'sine');
     await says(page, `Saved ${url}: `);
-    assert.equal(await page.getByRole('progressbar').evaluate((bar) => bar.value), 1, 'the progress bar is not full');
+    assert.equal(await progress(page), 1, 'the progress bar is not full');
   });
   await check(`${here.label}: the list shows it with size and date`, async () => {
     assert.deepEqual(await listed(page), [url]);
@@ -159,6 +160,7 @@ async function quota(page) {
     await trainModel(page, 'Large');
     await saveAs(page, 'Local Storage', 'sine');
     await says(page, 'ERR_QUOTA_EXCEEDED');
+    assert.equal(await progress(page), 0, 'the bar shows progress of a failure');
     assert.deepEqual(await numbersOf(page, url), before);
   });
 }

@@ -1,8 +1,6 @@
 //! `indexeddb://`: TF.js's own records in TF.js's own database, written in one transaction over both object stores.
 
-use std::collections::BTreeMap;
-
-use js_sys::{Array, ArrayBuffer, Date, Object};
+use js_sys::{Array, ArrayBuffer, Object, Set};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Entry, Store, corrupt};
@@ -75,17 +73,18 @@ impl Store for IndexedDb {
         let (infos, models) = (answer(&infos).await, answer(&models).await);
         let infos = Array::from(&infos.map_err(js::storage(&url, 0))?);
         let models = Array::from(&models.map_err(js::storage(&url, 0))?);
-        let mut entries = BTreeMap::new();
+        let without_info = Set::new(&models);
+        let mut entries = Vec::new();
         for record in infos.iter() {
-            if let Some(path) = js::text(&js::get(&record, KEY_PATH)) {
-                let info = Info::from_js(&js::get(&record, "modelArtifactsInfo"));
-                entries.insert(path, (info, false));
+            let path = js::get(&record, KEY_PATH);
+            let stored = without_info.delete(&path);
+            if let Some(path) = js::text(&path) {
+                entries.push(self.entry(path, Info::from_js(&js::get(&record, "modelArtifactsInfo")), stored));
             }
         }
-        for path in models.iter().filter_map(|path| js::text(&path)) {
-            entries.entry(path).or_insert((None, true)).1 = true;
-        }
-        Ok(entries.into_iter().map(|(path, (info, stored))| self.entry(path, info, stored)).collect())
+        let orphans = Array::from(&without_info);
+        entries.extend(orphans.iter().filter_map(|path| Some(self.entry(js::text(&path)?, None, true))));
+        Ok(entries)
     }
 
     async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>> {
@@ -162,8 +161,7 @@ fn read(record: &JsValue, url: &str) -> Result<Model> {
         return Err(corrupt(url, "modelArtifacts", "an object", described(&artifacts)).into());
     }
     let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(url))?;
-    model.saved =
-        js::get_some(&js::get(record, "modelArtifactsInfo"), "dateSaved").map(|date| Date::new(&date).get_time());
+    model.saved = Info::from_js(&js::get(record, "modelArtifactsInfo")).map(|info| info.saved);
     Ok(model)
 }
 

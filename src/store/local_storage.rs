@@ -1,8 +1,6 @@
 //! `localstorage://`: TF.js's five keys, with a checksum in the info, so that a mixture of two saves is found out.
 
-use std::collections::BTreeMap;
-
-use js_sys::{ArrayBuffer, Date, JSON, JsString, Object, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Date, JSON, JsString, Map, Object, Uint8Array};
 use wasm_bindgen::prelude::*;
 
 use super::{Entry, Store, corrupt};
@@ -30,6 +28,13 @@ extern "C" {
     fn set(this: &Texts, key: &str, value: &JsString) -> core::result::Result<(), JsValue>;
     #[wasm_bindgen(method, js_name = removeItem)]
     fn remove(this: &Texts, key: &str);
+}
+
+impl Texts {
+    /// Whether there is such a key, without fetching its text.
+    fn has(&self, key: &str) -> bool {
+        Object::has_own(self.unchecked_ref::<Object>(), &key.into())
+    }
 }
 
 const PREFIX: &str = "tensorflowjs_models/";
@@ -80,18 +85,16 @@ impl Store for LocalStorage {
 
     async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
         let storage = texts("list")?;
-        let mut found: BTreeMap<String, [bool; 5]> = BTreeMap::new();
+        let found = Map::new();
         let keys: Vec<_> = (0..storage.length()).filter_map(|index| storage.key(index)).collect();
         for key in keys.iter().filter_map(|key| js::text(key)) {
             let Some((path, part)) = key.strip_prefix(PREFIX).and_then(|key| key.rsplit_once('/')) else { continue };
-            if let Some(index) = PARTS.iter().position(|known| *known == part)
-                && let Some(seen) = found.entry(path.to_owned()).or_default().get_mut(index)
-            {
-                *seen = true;
+            if PARTS.contains(&part) && !path.is_empty() {
+                found.set(&path.into(), &JsValue::UNDEFINED);
             }
         }
-        found.retain(|path, _| !path.is_empty());
-        Ok(found.into_iter().map(|(path, seen)| self.entry(&storage, path, seen)).collect())
+        let paths = Array::from(&found.keys());
+        Ok(paths.iter().filter_map(|path| Some(self.entry(&storage, js::text(&path)?))).collect())
     }
 
     async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>> {
@@ -102,7 +105,7 @@ impl Store for LocalStorage {
         if stored.is_empty() {
             return Err(Error::NotFound { url }.into());
         }
-        let entry = self.entry(&storage, path.to_owned(), stored.0.each_ref().map(Option::is_some));
+        let entry = self.entry(&storage, path.to_owned());
         if only_saved.is_some() && only_saved != entry.saved() {
             return Ok(None);
         }
@@ -127,13 +130,13 @@ impl Store for LocalStorage {
 }
 
 impl LocalStorage {
-    fn entry(&self, storage: &Texts, path: String, seen: [bool; 5]) -> Entry {
+    fn entry(&self, storage: &Texts, path: String) -> Entry {
         let url = self.url(&path);
         let info = storage.get(&key(&path, "info")).and_then(|text| parse_info(&text)).map(|(info, _)| info);
         // The last one, model_metadata, is missing in saves from before TF.js 1.0.
-        let missing = PARTS.iter().zip(seen).take(4).find(|(_, seen)| !seen);
+        let missing = PARTS.iter().take(4).find(|part| !storage.has(&key(&path, part)));
         let damage = match (missing, info) {
-            (Some((part, _)), _) => Some(corrupt(&url, &key(&path, part), "a text", "none")),
+            (Some(part), _) => Some(corrupt(&url, &key(&path, part), "a text", "none")),
             (None, None) => Some(corrupt(&url, &key(&path, "info"), "a ModelArtifactsInfo as JSON", "something else")),
             (None, Some(_)) => None,
         };

@@ -1,10 +1,7 @@
 //! `memory://`: models that live as long as the page. The reference for the conformance suite.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
-use js_sys::{ArrayBuffer, Date};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Array, ArrayBuffer, Date, Map, Object};
+use wasm_bindgen::JsValue;
 
 use super::{Entry, Store};
 use crate::artifacts::{Info, Model};
@@ -13,7 +10,8 @@ use crate::error::Error;
 use crate::js::{self, Failure, Result};
 
 thread_local! {
-    static MODELS: RefCell<BTreeMap<String, (JsValue, Info)>> = RefCell::default();
+    /// From path to `{ artifacts, info }`.
+    static MODELS: Map = Map::new();
 }
 
 /// The memory of this page or worker.
@@ -37,13 +35,14 @@ impl Store for Memory {
         cx.check()?;
         let artifacts = copy(&model.header.with_weights(Some(&data)))?;
         let info = model.header.info(u64::from(data.byte_length()))?;
-        self.may_write(path, cx)?;
-        MODELS.with_borrow_mut(|models| models.insert(path.to_owned(), (artifacts, info)));
+        self.keep(path, &artifacts, info, cx)?;
         Ok(info)
     }
 
     async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
-        Ok(MODELS.with_borrow(|models| models.iter().map(|(path, (_, info))| Entry::sound(path, *info)).collect()))
+        let paths = MODELS.with(|models| Array::from(&models.keys()));
+        let entry = |path: String| Some(Entry::sound(&path, self.find(&path).ok()?.1));
+        Ok(paths.iter().filter_map(|path| entry(js::text(&path)?)).collect())
     }
 
     async fn remove(&self, path: &str, only_saved: Option<f64>, _cx: &Context) -> Result<Option<Entry>> {
@@ -51,32 +50,34 @@ impl Store for Memory {
         if only_saved.is_some_and(|saved| saved != info.saved) {
             return Ok(None);
         }
-        MODELS.with_borrow_mut(|models| models.remove(path));
+        MODELS.with(|models| models.delete(&path.into()));
         Ok(Some(Entry::sound(path, info)))
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
         let (artifacts, info) = self.find(from)?;
-        self.may_write(to, cx)?;
         let info = Info { saved: Date::now(), ..info };
-        MODELS.with_borrow_mut(|models| {
-            models.remove(from);
-            models.insert(to.to_owned(), (artifacts, info));
-        });
+        self.keep(to, &artifacts, info, cx)?;
+        MODELS.with(|models| models.delete(&from.into()));
         Ok(info)
     }
 }
 
 impl Memory {
     fn find(&self, path: &str) -> Result<(JsValue, Info)> {
-        let found = MODELS.with_borrow(|models| models.get(path).cloned());
-        found.ok_or_else(|| Error::NotFound { url: self.url(path) }.into())
+        let found = MODELS.with(|models| models.get(&path.into()));
+        let info = Info::from_js(&js::get(&found, "info")).ok_or_else(|| Error::NotFound { url: self.url(path) })?;
+        Ok((js::get(&found, "artifacts"), info))
     }
 
-    fn may_write(&self, path: &str, cx: &Context) -> Result<()> {
-        if !cx.overwrite && MODELS.with_borrow(|models| models.contains_key(path)) {
+    fn keep(&self, path: &str, artifacts: &JsValue, info: Info, cx: &Context) -> Result<()> {
+        if !cx.overwrite && MODELS.with(|models| models.has(&path.into())) {
             return Err(Error::AlreadyExists { url: self.url(path) }.into());
         }
+        let kept = Object::new();
+        js::set(&kept, "artifacts", artifacts);
+        js::set(&kept, "info", &info.to_js());
+        MODELS.with(|models| models.set(&path.into(), &kept));
         Ok(())
     }
 }
@@ -84,5 +85,5 @@ impl Memory {
 fn copy(artifacts: &JsValue) -> Result<JsValue> {
     let wrong =
         |cause| Failure::Known(Error::argument("model", "it holds something that cannot be copied"), Some(cause));
-    js::structured_clone(artifacts.unchecked_ref()).map_err(wrong)
+    js::structured_clone(artifacts).map_err(wrong)
 }

@@ -9,7 +9,8 @@ import { launch, session } from '../lib/chromium.mjs';
 
 const BYTES = 24 * 2 ** 20;
 const ROUNDS = 20;
-const LATE = 2; // rounds that reload when the promise has settled: they time the work, and must find the new state
+const TIMED = 2; // rounds before those, to learn how long the work takes: they reload when the promise has settled
+const LATE = 1; // of the rounds, to be sure of one that finds the new state
 const SEED = Number(process.env.RELOAD_SEED ?? 1);
 // Of different lengths, so that sizes in one model's info never fit the other.
 const A = ['old-model', 1, BYTES];
@@ -65,7 +66,7 @@ function* aims(count, next) {
     const j = Math.floor(next() * (i + 1));
     [order[i], order[j]] = [order[j], order[i]];
   }
-  for (const slice of order) yield ((slice + next()) / count) * 0.88;
+  for (const slice of order) yield ((slice + next()) / count) * 0.92;
 }
 
 /** All rounds of one kind. A shot that comes too late teaches the next ones to come earlier. */
@@ -75,7 +76,7 @@ async function shoot(lib, kind) {
   const aim = aims(ROUNDS - LATE, random(SEED));
   const rows = [];
   let [reach, latency, turned, ready] = [Infinity, 0, false, false];
-  for (let i = 0; i < ROUNDS; i++) {
+  for (let i = -TIMED; i < ROUNDS; i++) {
     const scene = SCENES[kind]({ turned });
     if (!ready) {
       await evaluate(() => T.clear());
@@ -83,9 +84,10 @@ async function shoot(lib, kind) {
     }
     const delay = i < LATE ? undefined : Math.max(0, aim.next().value * reach - latency);
     const row = await round({ page, lib, kind, scene, delay });
-    rows.push(row);
-    if (i < LATE) reach = Math.min(reach, row.settled - row.first);
-    else if (!row.inside) reach *= 0.8;
+    if (i >= 0) rows.push(row);
+    const took = row.settled && row.settled - row.first;
+    if (i < 0) reach = Math.min(reach * 1.2, took);
+    else if (i >= LATE && !row.inside) reach = Math.min(reach * 0.9, took);
     latency = row.gone - row.asked;
     ready = row.state !== 'torn' && kind !== 'save';
     turned = ready && row.state === 'new' ? !turned : turned;

@@ -53,7 +53,7 @@ function everyField() {
 function strangeTopology() {
   const modelTopology = { z: 1, a: 2, numbers: [1e21, 1e-7, 123456789012345680000, 0.1, 5e-324, 1.0], text: '\u2028"\\</script>\u{1F600}', deep: {} };
   let at = modelTopology.deep;
-  for (let i = 0; i < 200; i++) at = at.deep = { i };
+  for (let i = 0; i < 30; i++) at = at.deep = { i };
   return { modelTopology, ...head, weightData: new ArrayBuffer(0), weightSpecs: [] };
 }
 

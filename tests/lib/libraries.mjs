@@ -49,11 +49,17 @@ export function tell(error) {
   return told;
 }
 
-/** What came of a work, as JSON when its value is: `{ value }` or `{ error }`. */
-export async function attempt(work) {
+/** What came of a work, as JSON when its value is: `{ value }` or `{ error }`; the latter also of one that never settles. */
+export async function attempt(work, patience = 20000) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new DOMException(`not settled after ${patience} ms`, 'NeverSettled')), patience);
+  });
   try {
-    return { value: await work() };
+    return { value: await Promise.race([work(), late]) };
   } catch (error) {
     return { error: tell(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }
