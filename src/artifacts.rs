@@ -227,7 +227,7 @@ impl Header {
 }
 
 fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
-    let wrong = |cause| Failure::Known(Error::argument(key, "JSON cannot hold it"), Some(cause));
+    let wrong = |cause| Failure::known(Error::argument(key, "JSON cannot hold it"), Some(cause));
     let json = JSON::stringify(value).map_err(wrong)?;
     // A function has no JSON: stringify gives undefined.
     if json.is_undefined() { Err(wrong(JsValue::UNDEFINED)) } else { Ok(json) }

@@ -54,8 +54,10 @@ pub async fn list_models(options: &JsValue) -> Result<JsValue> {
     for store in route::stores() {
         let entries = match store.list(&cx).await {
             Ok(entries) => entries,
-            Err(Failure::Known(Error::NotSupported { .. }, _)) => continue,
-            Err(Failure::Known(damage, _)) => vec![Entry { path: String::new(), info: None, damage: Some(damage) }],
+            Err(Failure::Known(known)) => match known.error {
+                Error::NotSupported { .. } => continue,
+                damage => vec![Entry { path: String::new(), info: None, damage: Some(damage) }],
+            },
             Err(thrown) => return Err(thrown),
         };
         for entry in entries {
@@ -152,13 +154,18 @@ async fn artifacts_of(model: &JsValue, cx: &Context) -> Result<JsValue> {
 
 /// Adds to a quota failure what the engine says of usage and quota, where it says anything.
 async fn with_estimate<T>(outcome: Result<T>) -> Result<T> {
-    let Err(Failure::Known(Error::QuotaExceeded { url, needed, .. }, cause)) = outcome else { return outcome };
+    let mut known = match outcome {
+        Err(Failure::Known(known)) if matches!(known.error, Error::QuotaExceeded { .. }) => known,
+        outcome => return outcome,
+    };
     let storage = js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "storage"));
     let estimate = match js::method(&storage, "estimate") {
         Some(estimate) => js::settled(estimate.call0(&storage)).await.unwrap_or(JsValue::UNDEFINED),
         None => JsValue::UNDEFINED,
     };
-    let number = |key| js::get(&estimate, key).as_f64();
-    let error = Error::QuotaExceeded { url, needed, usage: number("usage"), quota: number("quota") };
-    Err(Failure::Known(error, cause))
+    if let Error::QuotaExceeded { usage, quota, .. } = &mut known.error {
+        *usage = js::get(&estimate, "usage").as_f64();
+        *quota = js::get(&estimate, "quota").as_f64();
+    }
+    Err(Failure::Known(known))
 }

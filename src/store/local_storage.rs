@@ -54,7 +54,7 @@ impl Store for LocalStorage {
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (storage, url) = (texts("load")?, self.url(path));
         match Stored::of(&storage, path).decode(&url) {
-            Err(js::Failure::Known(Error::Corrupt { .. }, _)) => {
+            Err(failure) if matches!(failure.error(), Some(Error::Corrupt { .. })) => {
                 // Perhaps another tab is half-way through a save: look again when it is done.
                 let _lock = locks::exclusive(&url, cx).await?;
                 Stored::of(&storage, path).decode(&url)
@@ -269,7 +269,7 @@ fn optional(text: &JsString) -> Option<&JsString> {
 }
 
 fn parse(text: &JsString, part: &str, url: &str) -> Result<JsValue> {
-    let wrong = |cause| js::Failure::Known(corrupt(url, part, "JSON", "something else"), Some(cause));
+    let wrong = |cause| js::Failure::known(corrupt(url, part, "JSON", "something else"), Some(cause));
     js::parse_json(text).map_err(wrong)
 }
 

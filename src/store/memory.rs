@@ -84,6 +84,6 @@ impl Memory {
 
 fn copy(artifacts: &JsValue) -> Result<JsValue> {
     let wrong =
-        |cause| Failure::Known(Error::argument("model", "it holds something that cannot be copied"), Some(cause));
+        |cause| Failure::known(Error::argument("model", "it holds something that cannot be copied"), Some(cause));
     js::structured_clone(artifacts).map_err(wrong)
 }

@@ -9,8 +9,7 @@ import { launch, session } from '../lib/chromium.mjs';
 
 const BYTES = 24 * 2 ** 20;
 const ROUNDS = 20;
-const TIMED = 2; // rounds before those, to learn how long the work takes: they reload when the promise has settled
-const LATE = 1; // of the rounds, to be sure of one that finds the new state
+const AFTER_PUT = [0, 5, 15, 30]; // ms
 const SEED = Number(process.env.RELOAD_SEED ?? 1);
 // Of different lengths, so that sizes in one model's info never fit the other.
 const A = ['old-model', 1, BYTES];
@@ -46,55 +45,59 @@ const same = (found, models) => {
 };
 
 /** One round: work, reload, look. */
-async function round({ page, lib, kind, scene, delay }) {
+async function round({ page, lib, kind, scene, at }) {
   const loaded = page.waitForEvent('load');
   await page.evaluate((job) => T.workAndReload(job),
-    { lib, verb: kind, model: scene.new[scene.paths[0]], paths: scene.paths, delay });
+    { lib, verb: kind, model: scene.new[scene.paths[0]], paths: scene.paths, at });
   await loaded;
   await page.waitForFunction('globalThis.T');
   const note = await page.evaluate(() => T.readNote());
   const found = await page.evaluate((name) => T.shown(name), lib);
   const state = ['old', 'new'].find((s) => same(found, scene[s])) ?? 'torn';
   const inside = note.first !== null && (note.settled === null || note.settled > note.gone);
-  return { ...note, state, inside, found, delay };
+  return { ...note, state, inside, found, at };
 }
 
-/** Delays for the rounds: one from each slice of the work's duration, in a seeded order. */
-function* aims(count, next) {
-  const order = Array.from({ length: count }, (_, i) => i);
-  for (let i = count - 1; i > 0; i--) {
+/**
+ * When to reload, round by round. Most by the clock: one from each slice of the work's duration, in a seeded order;
+ * not beyond 0.85 of it, since durations vary. The end of the work is met by its events instead: shortly after the
+ * second of its two records was put, which is when the transaction commits. One comes after the promise.
+ */
+function plan(next) {
+  const clock = ROUNDS - 1 - AFTER_PUT.length;
+  const rounds = Array.from({ length: clock }, (_, slice) => ({ fraction: ((slice + next()) / clock) * 0.85 }));
+  rounds.push(...AFTER_PUT.map((ms) => ({ put: 2, ms })));
+  for (let i = rounds.length - 1; i > 0; i--) {
     const j = Math.floor(next() * (i + 1));
-    [order[i], order[j]] = [order[j], order[i]];
+    [rounds[i], rounds[j]] = [rounds[j], rounds[i]];
   }
-  for (const slice of order) yield ((slice + next()) / count) * 0.92;
+  return [undefined, undefined, undefined, ...rounds];
 }
 
 /** All rounds of one kind. A shot that comes too late teaches the next ones to come earlier. */
 async function shoot(lib, kind) {
   // Only tf.io needs TF.js in the page; without it the page is back sooner.
   const { page, evaluate, close } = await session(browser, `${server.url}/tests/lib/${lib === 'tf.io' ? 'page' : 'bare'}.html`);
-  const aim = aims(ROUNDS - LATE, random(SEED));
   const rows = [];
   let [reach, latency, turned, ready] = [Infinity, 0, false, false];
-  for (let i = -TIMED; i < ROUNDS; i++) {
+  for (const aim of plan(random(SEED))) {
     const scene = SCENES[kind]({ turned });
     if (!ready) {
       await evaluate(() => T.clear());
       await evaluate(([name, models]) => T.prepare(name, models), [lib, scene.old]);
     }
-    const delay = i < LATE ? undefined : Math.max(0, aim.next().value * reach - latency);
-    const row = await round({ page, lib, kind, scene, delay });
-    if (i >= 0) rows.push(row);
+    const at = aim?.fraction === undefined ? aim : { ms: Math.max(0, aim.fraction * reach - latency) };
+    const row = await round({ page, lib, kind, scene, at });
+    rows.push(row);
     const took = row.settled && row.settled - row.first;
-    if (i < 0) reach = Math.min(reach * 1.2, took);
-    else if (i >= LATE && !row.inside) reach = Math.min(reach * 0.9, took);
+    if (!aim) reach = Math.min(reach * 1.2, took);
+    else if (aim.fraction && !row.inside) reach = Math.min(reach * 0.9, took);
     latency = row.gone - row.asked;
     ready = row.state !== 'torn' && kind !== 'save';
-    turned = ready && row.state === 'new' ? !turned : turned;
-    if (!ready) turned = false;
+    turned = ready && (row.state === 'new') !== turned;
   }
   await close();
-  return { lib, kind, rows, reach };
+  return { lib, kind, rows: rows.slice(-ROUNDS), reach }; // without the two that only timed the work
 }
 
 function report({ lib, kind, rows, reach }) {
