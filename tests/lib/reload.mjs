@@ -5,31 +5,26 @@ import { done } from './storage.mjs';
 
 const NOTE = 'reload-test';
 
-/** Calls `first` at the first call of IndexedDB that follows, `stored(n)` when the n-th put has succeeded. */
-function watchHost({ first, stored }) {
+/** Calls `first` at the first call of IndexedDB that follows. */
+function onFirstHostCall(first) {
   let called = false;
-  let puts = 0;
-  const wrap = (prototype, name, then) => {
+  const wrap = (prototype, name) => {
     const original = prototype[name];
     prototype[name] = function wrapped(...args) {
       if (!called) first();
       called = true;
-      const request = original.apply(this, args);
-      then?.(request);
-      return request;
+      return original.apply(this, args);
     };
   };
   wrap(IDBFactory.prototype, 'open');
-  for (const name of ['get', 'delete', 'add']) wrap(IDBObjectStore.prototype, name);
-  wrap(IDBObjectStore.prototype, 'put', (request) => request.addEventListener('success', () => stored(puts += 1)));
+  for (const name of ['get', 'put', 'add', 'delete']) wrap(IDBObjectStore.prototype, name);
 }
 
 /**
- * Starts `verb` and reloads the page: `at.ms` after the first host call, or `at.ms` after the success of put number
- * `at.put`, or, without `at`, when the promise settles. What happened when is left in sessionStorage as the page goes,
- * for `readNote` in the next one.
+ * Starts `verb` and reloads the page `delay` ms after the first host call; without a delay when the promise settles.
+ * What happened when is left in sessionStorage as the page goes, for `readNote` in the next one.
  */
-export async function workAndReload({ lib, verb, model, paths, at }) {
+export async function workAndReload({ lib, verb, model, paths, delay }) {
   const { save, moveModel, listModels } = await library(lib);
   const artifacts = model && plain(...model);
   await listModels(); // the library is loaded: what is timed is the work alone
@@ -38,14 +33,9 @@ export async function workAndReload({ lib, verb, model, paths, at }) {
     note.asked = performance.now();
     location.reload();
   };
-  watchHost({
-    first() {
-      note.first = performance.now();
-      if (at && !at.put) setTimeout(leave, at.ms);
-    },
-    stored(count) {
-      if (at?.put === count) setTimeout(leave, at.ms);
-    },
+  onFirstHostCall(() => {
+    note.first = performance.now();
+    if (delay !== undefined) setTimeout(leave, delay);
   });
   addEventListener('pagehide', () => {
     note.gone = performance.now();
@@ -57,7 +47,7 @@ export async function workAndReload({ lib, verb, model, paths, at }) {
     const { error } = await attempt(() => (verb === 'move' ? moveModel(...urls) : save(artifacts, ...urls)));
     note.settled = performance.now();
     note.outcome = error ? `rejected: ${error.name}: ${error.message}` : 'resolved';
-    if (!at) leave();
+    if (delay === undefined) leave();
   });
 }
 
