@@ -1,11 +1,12 @@
 //! A model in transit: a header (all but the weights, opaque) and the weights. To and from ModelArtifacts, and its info as TF.js computes it.
 
-use js_sys::{Array, ArrayBuffer, DataView, Date, JSON, JsString, Object};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::{Array, ArrayBuffer, Date, JSON, JsString, Object};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
 use crate::context::Context;
 use crate::digest::{self, Digest};
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Failure, Result};
 use crate::manifest::{self, RawQuantization, RawSpec, WeightSpec};
 use crate::weights::Weights;
@@ -43,7 +44,7 @@ impl Model {
         let specs = header.specs()?;
         let model = Self { header, weights, specs, saved: None };
         if let Some(received) = model.weights.byte_length() {
-            model.check_total(received, &|offset| model.read_u32(offset))?;
+            model.check_total(received, &|offset| model.weights.read_u32(offset))?;
         }
         Ok(model)
     }
@@ -59,11 +60,8 @@ impl Model {
         let streamed = matches!(weights, Weights::Stream(_));
         let joined = weights.join(expected, cx).await?;
         if let Some(buffer) = joined.as_ref().filter(|_| streamed) {
-            let view = DataView::new(buffer, 0, buffer.byte_length() as usize);
-            let length = u64::from(buffer.byte_length());
-            let read =
-                |offset: u64| (offset.checked_add(4)? <= length).then(|| view.get_uint32_endian(offset as usize, true));
-            self.check_total(length, &read)?;
+            let all = Weights::Parts(vec![js::view(buffer)?]);
+            self.check_total(all.byte_length().unwrap_or(0), &|offset| all.read_u32(offset))?;
         }
         Ok(joined)
     }
@@ -77,18 +75,16 @@ impl Model {
         Ok(self.header.with_weights(data.as_ref()))
     }
 
-    /// A checksum of everything that matters, the same wherever the model is stored.
+    /// A checksum of everything that the model holds, the same wherever it is stored: what a store could not keep shows.
     ///
     /// # Errors
     /// As [`Model::join`].
     pub async fn digest(mut self, cx: &Context) -> Result<String> {
         let data = self.join(cx).await?;
         let mut digest = Digest::default();
-        digest.text(self.header.json("modelTopology")?.as_ref());
-        digest.text(self.header.json("weightSpecs")?.as_ref());
-        digest.text(Some(&self.header.metadata_json()?));
+        digest.text(Some(&self.header.canonical()?));
         if let Some(data) = data {
-            digest.bytes(&js_sys::Uint8Array::new(&data));
+            digest.bytes(&js::view(&data)?);
         }
         Ok(digest.finish())
     }
@@ -100,22 +96,6 @@ impl Model {
             return Ok(());
         }
         Err(Error::SizeMismatch { file: "weightData".into(), expected, received }.into())
-    }
-
-    /// A number at an offset into all parts; it may straddle two of them.
-    fn read_u32(&self, offset: u64) -> Option<u32> {
-        let Weights::Parts(parts) = &self.weights else { return None };
-        let byte = |mut at: u64| {
-            for part in parts {
-                match u64::from(part.length()) {
-                    length if at < length => return Some(part.get_index(at as u32)),
-                    length => at -= length,
-                }
-            }
-            None
-        };
-        let bytes = [byte(offset)?, byte(offset + 1)?, byte(offset + 2)?, byte(offset + 3)?];
-        Some(u32::from_le_bytes(bytes))
     }
 }
 
@@ -138,11 +118,17 @@ const METADATA: [&str; 8] = [
 impl Header {
     fn of(artifacts: &Object) -> Result<Self> {
         if js::get(artifacts, "modelTopology").is_instance_of::<ArrayBuffer>() {
-            let why = "modelTopology is binary, and only JSON topologies can be stored".to_owned();
-            return Err(Error::NotSupported { operation: "save", scheme: "tfpersist".into(), why }.into());
+            return Err(Error::argument("modelTopology", "it is binary, and only JSON topologies can be stored").into());
         }
         let header = Object::new();
         Object::try_assign(&header, artifacts).map_err(js::thrown)?;
+        // An instance of a class may have them from its prototype.
+        for key in ["modelTopology", "weightSpecs"].iter().chain(&METADATA) {
+            let value = js::get(artifacts, key);
+            if !value.is_undefined() {
+                js::set(&header, key, &value);
+            }
+        }
         let _ = js_sys::Reflect::delete_property(&header, &"getWeightStream".into());
         if Object::has_own(&header, &"weightData".into()) {
             // A placeholder, so that the key keeps its place.
@@ -201,6 +187,20 @@ impl Header {
         stringify(&kept.0, "model")
     }
 
+    /// Everything in it as one text, keys in order, and what JSON would lose marked, so that the text tells it apart.
+    fn canonical(&self) -> Result<JsString> {
+        let lossy = Closure::<dyn Fn(JsValue, JsValue) -> JsValue>::new(|_, value: JsValue| marked(value));
+        let header = Object::new();
+        for key in Object::keys(&self.0).sort().iter() {
+            let value = js_sys::Reflect::get(&self.0, &key).map_err(js::thrown)?;
+            // Local Storage drops most fields that are null, as TF.js does.
+            if !value.is_undefined() && !value.is_null() {
+                js::define(&header, &js::text(&key).unwrap_or_default(), &value);
+            }
+        }
+        JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(js::thrown)
+    }
+
     /// Date and sizes, as TF.js computes them.
     ///
     /// # Errors
@@ -255,58 +255,20 @@ fn raw_spec(spec: &JsValue, index: usize) -> core::result::Result<RawSpec, Error
     })
 }
 
+/// What JSON keeps as it is; of anything else the kind.
+fn marked(value: JsValue) -> JsValue {
+    let is_plain = match value.as_f64() {
+        Some(number) => number.is_finite(),
+        None if !value.is_object() || Array::is_array(&value) => !value.is_bigint(),
+        None => js::get(&js::get(&value, "constructor"), "name") == "Object",
+    };
+    if is_plain { value } else { format!("not JSON: {}", described(&value)).into() }
+}
+
 /// A value in a few words, for an error.
 pub fn described(value: &JsValue) -> String {
     match value.as_string() {
         Some(text) => format!("\"{text}\""),
         None => String::from(value.js_typeof().unchecked_into::<JsString>()),
-    }
-}
-
-/// What a store knows of a model without its weights. Sizes are bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Info {
-    /// Milliseconds since 1970.
-    pub saved: f64,
-    /// UTF-8 bytes of the topology's JSON.
-    pub topology_bytes: u64,
-    /// UTF-8 bytes of the specs' JSON.
-    pub specs_bytes: u64,
-    /// Bytes of the weights.
-    pub weight_bytes: u64,
-}
-
-impl Info {
-    /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
-    pub fn from_js(value: &JsValue) -> Option<Self> {
-        let date = js::get_some(value, "dateSaved")
-            .filter(|date| date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some())?;
-        let saved = Date::new(&date).get_time();
-        let bytes = |key| match js::get_some(value, key) {
-            None => Some(0),
-            Some(number) => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
-        };
-        Some(Self {
-            saved: Some(saved).filter(|saved| saved.is_finite())?,
-            topology_bytes: bytes("modelTopologyBytes")?,
-            specs_bytes: bytes("weightSpecsBytes")?,
-            weight_bytes: bytes("weightDataBytes")?,
-        })
-    }
-
-    /// The ModelArtifactsInfo, in TF.js's key order, with a Date.
-    pub fn to_js(self) -> Object {
-        let info = Object::new();
-        js::set(&info, "dateSaved", &Date::new(&self.saved.into()));
-        js::set(&info, "modelTopologyType", &"JSON".into());
-        js::set(&info, "modelTopologyBytes", &(self.topology_bytes as f64).into());
-        js::set(&info, "weightSpecsBytes", &(self.specs_bytes as f64).into());
-        js::set(&info, "weightDataBytes", &(self.weight_bytes as f64).into());
-        info
-    }
-
-    /// Bytes of all of it.
-    pub fn total(self) -> u64 {
-        self.topology_bytes.saturating_add(self.specs_bytes).saturating_add(self.weight_bytes)
     }
 }

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Array, Function, Object};
+use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::js::{self, Failure, Result};
 use crate::progress::Progress;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "signal",
     "onProgress",
     "overwrite",
@@ -24,9 +25,8 @@ const KNOWN: [&str; 12] = [
     "weightUrlConverter",
     "strict",
     "fromTFHub",
+    "streamWeights",
 ];
-/// TF.js's own, passed on by `loadModel` and of no meaning to a store.
-const STREAM_WEIGHTS: &str = "streamWeights";
 
 /// The options of one call, and how far it is.
 pub struct Context {
@@ -54,7 +54,7 @@ impl Context {
         };
         for key in Object::keys(&options) {
             let key = key.as_string().unwrap_or_default();
-            if !KNOWN.contains(&key.as_str()) && key != STREAM_WEIGHTS {
+            if !KNOWN.contains(&key.as_str()) {
                 return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
             }
         }
@@ -84,6 +84,51 @@ impl Context {
     /// The caller's signal.
     pub fn signal(&self) -> Option<&AbortSignal> {
         self.signal.as_ref()
+    }
+
+    /// For what follows a commit: it is finished whatever the signal says, unseen by the progress, and replaces our own.
+    pub fn quiet(&self) -> Self {
+        Self {
+            options: self.options.clone(),
+            overwrite: true,
+            durability: self.durability.clone(),
+            signal: None,
+            on_progress: None,
+            progress: RefCell::default(),
+        }
+    }
+
+    /// Awaits what a caller's or a host's function gave, a promise or a plain value, but no longer than until the abort.
+    ///
+    /// # Errors
+    /// What the function threw, what the promise rejects with, or the signal's reason.
+    pub async fn settled(&self, outcome: core::result::Result<JsValue, JsValue>) -> Result<JsValue> {
+        let work = Promise::resolve(&outcome.map_err(js::thrown)?);
+        let mut stop = None;
+        let aborted = Promise::new(&mut |_, reject| {
+            stop = self.on_abort(move |reason| {
+                let _ = reject.call1(&JsValue::UNDEFINED, reason);
+            });
+        });
+        // The abort goes first: when both are settled already, it counts.
+        let first = Promise::race(&Array::of2(&aborted, &work));
+        let settled = JsFuture::from(first).await;
+        drop(stop);
+        settled.map_err(js::thrown)
+    }
+
+    /// Calls `act` with the reason when the caller aborts, also when it happened already; until the answer is dropped.
+    pub fn on_abort(&self, act: impl Fn(&JsValue) + 'static) -> Option<OnAbort> {
+        let signal = self.signal.clone()?;
+        if signal.aborted() {
+            act(&signal.reason());
+        }
+        let listener = {
+            let signal = signal.clone();
+            Closure::new(move || act(&signal.reason()))
+        };
+        let listening = signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref());
+        listening.ok().map(|()| OnAbort { signal, listener })
     }
 
     /// Says how many bytes there will be.
@@ -127,7 +172,7 @@ impl Context {
 
     /// The part of the options that `tf.loadLayersModel` and `tf.loadGraphModel` take.
     pub fn load_config(&self) -> Object {
-        self.pick(&["strict", "fromTFHub", STREAM_WEIGHTS])
+        self.pick(&["strict", "fromTFHub", "streamWeights"])
     }
 
     fn pick(&self, keys: &[&str]) -> Object {
@@ -138,6 +183,18 @@ impl Context {
             }
         }
         picked
+    }
+}
+
+/// A listener on a signal, gone when dropped.
+pub struct OnAbort {
+    signal: AbortSignal,
+    listener: Closure<dyn FnMut()>,
+}
+
+impl Drop for OnAbort {
+    fn drop(&mut self) {
+        let _ = self.signal.remove_event_listener_with_callback("abort", self.listener.as_ref().unchecked_ref());
     }
 }
 
@@ -160,7 +217,7 @@ fn durability(options: &Object) -> Result<Option<String>> {
     value.map(Some).ok_or_else(wrong)
 }
 
-/// The schemes as a JavaScript array, for errors and for `install`.
+/// Texts as a JavaScript array.
 pub fn strings(values: &[&str]) -> Array {
     values.iter().map(|value| JsValue::from_str(value)).collect()
 }

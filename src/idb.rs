@@ -1,13 +1,19 @@
 //! IndexedDB as futures. A write resolves on `complete` and never earlier, and a failed one is aborted and awaited.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Event, IdbDatabase, IdbFactory, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
+
+/// What a host call gives.
+type Host<T> = core::result::Result<T, JsValue>;
 
 #[wasm_bindgen]
 extern "C" {
@@ -15,12 +21,17 @@ extern "C" {
     #[wasm_bindgen(extends = IdbDatabase, js_name = IDBDatabase)]
     type Database;
     #[wasm_bindgen(method, catch)]
-    fn transaction(
-        this: &Database,
-        stores: &Array,
-        mode: &str,
-        options: &Object,
-    ) -> core::result::Result<IdbTransaction, JsValue>;
+    fn transaction(this: &Database, stores: &Array, mode: &str, options: &Object) -> Host<IdbTransaction>;
+}
+
+/// How a database is made: its name, and its object stores with their one key path.
+pub struct Schema {
+    /// The database.
+    pub name: &'static str,
+    /// The key path of all object stores.
+    pub key_path: &'static str,
+    /// The object stores, in the order in which they are made.
+    pub stores: &'static [&'static str],
 }
 
 /// An open database. It closes when dropped, and when another tab wants to upgrade or delete it.
@@ -38,32 +49,46 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Opens a database in whatever version it has, and makes it, with these object stores, when there is none.
-    /// `url` is what errors name.
+    /// Opens a database in whatever version it has, and makes it when there is none. `url` is what errors name.
+    /// It may have to wait for somebody who deletes the database; the signal is heard meanwhile.
     ///
     /// # Errors
-    /// [`Error::NotSupported`] without IndexedDB; [`Error::Corrupt`] when an object store is missing; [`Error::Storage`].
-    pub async fn open(name: &str, key_path: &'static str, stores: &'static [&'static str], url: &str) -> Result<Self> {
-        let request = factory(url)?.open(name).map_err(js::storage(url, 0))?;
-        let upgrade = {
-            let request = request.clone();
-            Closure::once(move || create_stores(&request, key_path, stores))
+    /// [`Error::NotSupported`] without IndexedDB; [`Error::Corrupt`] when an object store is missing; [`Error::Storage`];
+    /// the signal's reason.
+    pub async fn open(schema: &'static Schema, url: &str, cx: &Context) -> Result<Self> {
+        let request = factory()?.open(schema.name).map_err(js::storage(url, 0))?;
+        let abandoned = Rc::new(Cell::new(false));
+        let opening = {
+            let abandoned = abandoned.clone();
+            async move {
+                let db = open_or_make(request, schema).await?;
+                if abandoned.get() {
+                    db.close();
+                }
+                Ok(db.into())
+            }
         };
-        request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
-        let opened = answer(&request).await;
-        request.set_onupgradeneeded(None);
-        let db: IdbDatabase = opened.map_err(js::storage(url, 0))?.unchecked_into();
+        let opened = cx.settled(Ok(future_to_promise(opening).into())).await;
+        abandoned.set(opened.is_err());
+        let db: IdbDatabase = match opened {
+            Ok(db) => db.unchecked_into(),
+            Err(Failure::Thrown(cause)) => {
+                cx.check()?;
+                return Err(js::storage(url, 0)(cause));
+            }
+            Err(failure) => return Err(failure),
+        };
         let close = {
             let db = db.clone();
             Closure::new(move || db.close())
         };
         db.set_onversionchange(Some(close.as_ref().unchecked_ref()));
         let connection = Self { db, url: url.to_owned(), _close: close };
-        match stores.iter().find(|store| !connection.db.object_store_names().contains(store)) {
+        match schema.stores.iter().find(|store| !connection.db.object_store_names().contains(store)) {
             None => Ok(connection),
             Some(missing) => Err(Error::Corrupt {
                 url: url.to_owned(),
-                file: format!("database {name}"),
+                file: format!("database {}", schema.name),
                 expected: format!("the object store {missing}"),
                 received: "none".into(),
             }
@@ -71,75 +96,89 @@ impl Connection {
         }
     }
 
-    /// An object store, to read from.
+    /// Begins a transaction that only reads: one view of these stores.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn reader(&self, store: &str) -> Result<IdbObjectStore> {
-        let begun = self.db.transaction_with_str(store).and_then(|transaction| transaction.object_store(store));
-        begun.map_err(js::storage(&self.url, 0))
+    pub fn read(&self, stores: &[&str]) -> Result<Transaction> {
+        self.begin(stores, "readonly", &Object::new())
     }
 
-    /// Begins a transaction over these stores. It must be [settled](Write::settle).
+    /// Begins a transaction that writes. It must be [settled](Transaction::settle).
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub fn write(&self, stores: &[&str], cx: &Context) -> Result<Write> {
+    pub fn write(&self, stores: &[&str], cx: &Context) -> Result<Transaction> {
         let options = Object::new();
         if let Some(durability) = &cx.durability {
             js::set(&options, "durability", &durability.into());
         }
+        self.begin(stores, "readwrite", &options)
+    }
+
+    fn begin(&self, stores: &[&str], mode: &str, options: &Object) -> Result<Transaction> {
         let db: &Database = self.db.unchecked_ref();
-        let transaction = db.transaction(&crate::context::strings(stores), "readwrite", &options);
-        Ok(Write::new(transaction.map_err(js::storage(&self.url, 0))?, &self.url))
+        let transaction = db.transaction(&crate::context::strings(stores), mode, options);
+        Ok(Transaction::new(transaction.map_err(js::storage(&self.url, 0))?, &self.url))
     }
 }
 
-fn factory(url: &str) -> Result<IdbFactory> {
+fn factory() -> Result<IdbFactory> {
     let missing = || Error::NotSupported {
-        operation: "be opened",
-        scheme: url.to_owned(),
+        operation: "be used",
+        scheme: "indexeddb".into(),
         why: "there is no IndexedDB here".into(),
     };
-    let factory = js::global("indexedDB").ok_or_else(missing)?;
-    Ok(factory.unchecked_into())
+    Ok(js::global("indexedDB").ok_or_else(missing)?.unchecked_into())
 }
 
-fn create_stores(request: &IdbOpenDbRequest, key_path: &str, stores: &[&str]) {
+async fn open_or_make(request: IdbOpenDbRequest, schema: &'static Schema) -> Host<IdbDatabase> {
+    let upgrade = {
+        let request = request.clone();
+        Closure::once(move || make_stores(&request, schema))
+    };
+    request.set_onupgradeneeded(Some(upgrade.as_ref().unchecked_ref()));
+    let opened = answer(&request).await;
+    request.set_onupgradeneeded(None);
+    Ok(opened?.unchecked_into())
+}
+
+fn make_stores(request: &IdbOpenDbRequest, schema: &Schema) {
     let Ok(db) = request.result() else { return };
     let db: IdbDatabase = db.unchecked_into();
     let options = web_sys::IdbObjectStoreParameters::new();
-    options.set_key_path(&key_path.into());
-    for store in stores {
+    options.set_key_path(&schema.key_path.into());
+    for store in schema.stores {
         // If it failed, the database would lack the store, and `open` says so.
         let _ = db.create_object_store_with_optional_parameters(store, &options);
     }
 }
 
-/// The result of a request. Its own promise functions are the handlers, so nothing of ours can be dropped before it answers.
-///
-/// # Errors
-/// The request's error.
-pub async fn answer(request: &IdbRequest) -> core::result::Result<JsValue, JsValue> {
+/// The result of a request. The handlers are there when this returns, not when it is first awaited, so no answer is missed;
+/// and they are a promise's own functions, so nothing of ours can be dropped before it.
+fn answer(request: &IdbRequest) -> impl Future<Output = Host<JsValue>> + use<> {
+    let request = request.clone();
     let settled = Promise::new(&mut |resolve, reject| {
         request.set_onsuccess(Some(&resolve));
         request.set_onerror(Some(&reject));
     });
-    match JsFuture::from(settled).await {
-        Ok(_) => request.result(),
-        Err(event) => Err(request.error().ok().flatten().map_or(event, JsValue::from)),
+    async move {
+        match JsFuture::from(settled).await {
+            Ok(_) => request.result(),
+            Err(event) => Err(request.error().ok().flatten().map_or(event, JsValue::from)),
+        }
     }
 }
 
-/// A read-write transaction.
-pub struct Write {
+/// A transaction.
+pub struct Transaction {
     transaction: IdbTransaction,
     url: String,
     /// Resolves with the `complete` or the `abort` event. It never rejects, so nobody has to catch it.
     ended: Promise,
 }
 
-impl Write {
+impl Transaction {
     fn new(transaction: IdbTransaction, url: &str) -> Self {
         let ended = Promise::new(&mut |resolve, _| {
             transaction.set_oncomplete(Some(&resolve));
@@ -148,12 +187,36 @@ impl Write {
         Self { transaction, url: url.to_owned(), ended }
     }
 
-    /// One of its object stores.
+    /// Sends a request to an object store, at once, and gives its answer when awaited.
+    /// `needed` is how many bytes a quota failure names.
+    pub fn ask(
+        &self,
+        store: &str,
+        needed: u64,
+        request: impl FnOnce(&IdbObjectStore) -> Host<IdbRequest>,
+    ) -> impl Future<Output = Result<JsValue>> {
+        let asked = self.transaction.object_store(store).and_then(|store| request(&store)).map(|sent| answer(&sent));
+        async move {
+            let answered = match asked {
+                Ok(answer) => answer.await,
+                Err(refused) => Err(refused),
+            };
+            answered.map_err(js::storage(&self.url, needed))
+        }
+    }
+
+    /// Sends a writing request, whose outcome [`Transaction::settle`] tells.
     ///
     /// # Errors
-    /// [`Error::Storage`] when the transaction is over.
-    pub fn store(&self, name: &str) -> Result<IdbObjectStore> {
-        self.transaction.object_store(name).map_err(js::storage(&self.url, 0))
+    /// What the request throws at once: [`Error::InvalidArgument`] for what cannot be stored, [`Error::Storage`].
+    pub fn send(
+        &self,
+        store: &str,
+        needed: u64,
+        request: impl FnOnce(&IdbObjectStore) -> Host<IdbRequest>,
+    ) -> Result<()> {
+        let sent = self.transaction.object_store(store).and_then(|store| request(&store));
+        sent.map(|_| ()).map_err(js::storage(&self.url, needed))
     }
 
     /// Ends the transaction: commits when all went well, else rolls back; either way it waits until that is done.
@@ -163,9 +226,12 @@ impl Write {
     /// The `outcome`'s own; [`Error::QuotaExceeded`], [`Error::Storage`]; the signal's reason.
     pub async fn settle<T>(self, outcome: Result<T>, needed: u64, cx: &Context) -> Result<T> {
         if outcome.is_err() {
-            self.abort();
+            abort(&self.transaction);
         }
-        let stop = self.abort_on_signal(cx);
+        let stop = {
+            let transaction = self.transaction.clone();
+            cx.on_abort(move |_| abort(&transaction))
+        };
         let event = JsFuture::from(self.ended.clone()).await.map_err(js::thrown)?;
         drop(stop);
         let committed = event.unchecked_into::<Event>().type_() == "complete";
@@ -174,36 +240,20 @@ impl Write {
         }
         cx.check()?;
         let error = self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from);
-        Err(js::storage(&self.url, needed)(error))
-    }
-
-    fn abort(&self) {
-        // It throws when the transaction is over already, which is as good.
-        let _ = self.transaction.abort();
-    }
-
-    fn abort_on_signal(&self, cx: &Context) -> Option<OnAbort> {
-        let signal = cx.signal()?.clone();
-        let transaction = self.transaction.clone();
-        let listener = Closure::new(move || {
-            let _ = transaction.abort();
-        });
-        if signal.aborted() {
-            self.abort();
-        }
-        signal.add_event_listener_with_callback("abort", listener.as_ref().unchecked_ref()).ok()?;
-        Some(OnAbort { signal, listener })
+        Err(with_estimate(js::storage(&self.url, needed)(error)).await)
     }
 }
 
-/// A listener on a signal, gone when dropped.
-struct OnAbort {
-    signal: web_sys::AbortSignal,
-    listener: Closure<dyn FnMut()>,
+fn abort(transaction: &IdbTransaction) {
+    // It throws when the transaction is over already, which is as good.
+    let _ = transaction.abort();
 }
 
-impl Drop for OnAbort {
-    fn drop(&mut self) {
-        let _ = self.signal.remove_event_listener_with_callback("abort", self.listener.as_ref().unchecked_ref());
+/// Adds to a quota failure what the engine says of usage and quota, where it says anything.
+async fn with_estimate(failure: Failure) -> Failure {
+    let Failure::Known(mut known) = failure else { return failure };
+    if let Error::QuotaExceeded { usage, quota, .. } = &mut known.error {
+        (*usage, *quota) = js::estimate().await;
     }
+    Failure::Known(known)
 }

@@ -1,7 +1,8 @@
 //! The boundary: our errors as JavaScript errors, the host's exceptions as ours, and the few host objects that need care.
 
-use js_sys::{Array, ArrayBuffer, Function, JsString, Object, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
 use crate::error::Error;
@@ -201,18 +202,35 @@ pub fn parse_json(text: &JsString) -> core::result::Result<JsValue, JsValue> {
     json_parse(text)
 }
 
-/// Awaits what a caller's function gave: a promise or a plain value.
-///
-/// # Errors
-/// What the function threw or the promise rejects with, as it is.
-pub async fn settled(outcome: core::result::Result<JsValue, JsValue>) -> Result<JsValue> {
-    let promise = js_sys::Promise::resolve(&outcome.map_err(thrown)?);
-    wasm_bindgen_futures::JsFuture::from(promise).await.map_err(thrown)
+/// Waits for some milliseconds.
+pub async fn sleep(milliseconds: u32) {
+    let slept = Promise::new(&mut |resolve, _| {
+        if set_timeout(&resolve, milliseconds).is_err() {
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        }
+    });
+    // It never rejects.
+    let _ = JsFuture::from(slept).await;
+}
+
+/// What the engine says of usage and quota, in bytes, where it says anything.
+pub async fn estimate() -> (Option<f64>, Option<f64>) {
+    let storage = global("navigator").map_or(JsValue::UNDEFINED, |navigator| get(&navigator, "storage"));
+    let asked = method(&storage, "estimate").map(|estimate| estimate.call0(&storage));
+    let promise = asked.and_then(core::result::Result::ok).map(|promise| Promise::resolve(&promise));
+    let estimate = match promise {
+        Some(promise) => JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED),
+        None => JsValue::UNDEFINED,
+    };
+    (get(&estimate, "usage").as_f64(), get(&estimate, "quota").as_f64())
 }
 
 /// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them. `None` for anything else, also for a
-/// buffer that has been transferred away.
+/// buffer that has been transferred away, and for 4 GiB or more in one, which wasm cannot count.
 pub fn bytes(value: &JsValue) -> Option<Uint8Array> {
+    if get(value, "byteLength").as_f64()? > f64::from(u32::MAX) {
+        return None;
+    }
     if let Some(array) = value.dyn_ref::<Uint8Array>() {
         return Some(array.clone());
     }
@@ -229,14 +247,26 @@ fn is_buffer(value: &JsValue) -> bool {
     value.is_instance_of::<ArrayBuffer>() || get(&get(value, "constructor"), "name") == "ArrayBuffer"
 }
 
+/// All bytes of a buffer.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when it has been transferred away.
+pub fn view(buffer: &ArrayBuffer) -> Result<Uint8Array> {
+    let view = View::new(buffer, &JsValue::UNDEFINED, &JsValue::UNDEFINED);
+    view.map(Into::into).map_err(transferred)
+}
+
+fn transferred(cause: JsValue) -> Failure {
+    Failure::known(Error::argument("weightData", "a buffer was transferred away"), Some(cause))
+}
+
 /// Copies `part` to `offset`.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when the part has been transferred away.
 pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<()> {
     let target: &View = target.unchecked_ref();
-    let gone = |cause| Failure::known(Error::argument("weightData", "a buffer was transferred away"), Some(cause));
-    target.set(part, offset).map_err(gone)
+    target.set(part, offset).map_err(transferred)
 }
 
 #[wasm_bindgen]
@@ -254,6 +284,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn set(this: &View, part: &Uint8Array, offset: u32) -> core::result::Result<(), JsValue>;
 
+    #[wasm_bindgen(catch, js_name = setTimeout)]
+    fn set_timeout(handler: &Function, milliseconds: u32) -> core::result::Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_namespace = JSON, js_name = parse)]
     fn json_parse(text: &JsString) -> core::result::Result<JsValue, JsValue>;
 
@@ -267,8 +300,12 @@ extern "C" {
 /// # Errors
 /// [`Error::InvalidArgument`] when the engine cannot allocate it.
 pub fn allocate(length: u64) -> Result<ArrayBuffer> {
-    FallibleBuffer::new(length as f64).map(Into::into).map_err(|cause| {
-        let why = format!("the engine cannot allocate {length} bytes in one ArrayBuffer");
-        Failure::known(Error::argument("weightData", why), Some(cause))
-    })
+    let too_large = |cause| {
+        let why = format!("{length} bytes do not fit into one ArrayBuffer here");
+        Failure::known(Error::argument("weightData", why), cause)
+    };
+    if length > u64::from(u32::MAX) {
+        return Err(too_large(None));
+    }
+    FallibleBuffer::new(length as f64).map(Into::into).map_err(|cause| too_large(Some(cause)))
 }

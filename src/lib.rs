@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
-//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
+//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
 
 // Floor 0: pure.
 mod dtype;
@@ -28,6 +28,7 @@ mod artifacts;
 mod context;
 mod digest;
 mod idb;
+mod info;
 mod js;
 mod locks;
 mod weights;
@@ -114,10 +115,4 @@ pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsV
 #[wasm_bindgen(js_name = useRegistry, skip_typescript)]
 pub fn use_registry(registry: JsValue) {
     route::use_registry(&registry);
-}
-
-/// The schemes of the stores that come with the package.
-#[wasm_bindgen(js_name = schemes, skip_typescript)]
-pub fn schemes() -> js_sys::Array {
-    context::strings(route::SCHEMES)
 }

@@ -5,15 +5,16 @@ use std::cell::RefCell;
 use js_sys::{Array, Map, Object};
 use wasm_bindgen::prelude::*;
 
-use crate::artifacts::{Info, Model};
+use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Result};
 use crate::store::custom::Custom;
 use crate::store::indexed_db::IndexedDb;
 use crate::store::local_storage::LocalStorage;
 use crate::store::memory::Memory;
-use crate::store::{Entry, Store};
+use crate::store::{Entry, Store, Which};
 use crate::url::ModelUrl;
 
 /// One line a store: the rest of the house finds it here.
@@ -45,10 +46,10 @@ macro_rules! stores {
             async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
                 match self { $(Self::$store(store) => store.list(cx).await,)+ Self::Custom(store) => store.list(cx).await }
             }
-            async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>> {
-                match self { $(Self::$store(store) => store.remove(path, only_saved, cx).await,)+ Self::Custom(store) => store.remove(path, only_saved, cx).await }
+            async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+                match self { $(Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }
             }
-            async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
+            async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
                 match self { $(Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }
             }
         }
@@ -197,7 +198,7 @@ impl Route {
             Route::Handler(handler) => {
                 let load = js::method(handler, "load")
                     .ok_or_else(|| Error::argument("source", "the handler has no load()"))?;
-                Model::from_artifacts(&js::settled(load.call0(handler)).await?)
+                Model::from_artifacts(&cx.settled(load.call0(handler)).await?)
             }
         }
     }
@@ -217,7 +218,7 @@ impl Route {
                 let save = js::method(handler, "save")
                     .ok_or_else(|| Error::argument("target", "the handler has no save()"))?;
                 let artifacts = model.into_artifacts(cx).await?;
-                js::settled(save.call1(handler, &artifacts)).await
+                cx.settled(save.call1(handler, &artifacts)).await
             }
             Route::Artifacts(_) => Err(Error::argument("target", "it must be a URL or an IOHandler").into()),
         }

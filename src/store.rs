@@ -2,9 +2,10 @@
 
 use js_sys::{Date, Object};
 
-use crate::artifacts::{Info, Model};
+use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Result};
 
 pub mod custom;
@@ -31,12 +32,27 @@ pub trait Store {
     /// Everything that is stored, damaged entries marked.
     async fn list(&self, cx: &Context) -> Result<Vec<Entry>>;
 
-    /// Removes a model, also a damaged one. With `only_saved`, nothing is removed (and the answer is `None`)
-    /// when what is stored now was saved at another time.
-    async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>>;
+    /// Removes a model, also a damaged one. `None`: what is stored there now is not which was meant, and stays.
+    async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>>;
 
-    /// Moves a model inside the store, replacing what was there.
-    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info>;
+    /// Moves a model inside the store in one step, replacing what was there. `None`: this store cannot do it in one step.
+    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>>;
+}
+
+/// Which model is to be removed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Which {
+    /// Whatever is there.
+    Any,
+    /// Only the one that was saved at that time, in milliseconds since 1970; `None` when its date is unreadable.
+    SavedAt(Option<f64>),
+}
+
+impl Which {
+    /// Whether a model with this date is meant.
+    pub fn is(self, saved: Option<f64>) -> bool {
+        self == Which::Any || self == Which::SavedAt(saved)
+    }
 }
 
 /// A row of a listing.
@@ -54,6 +70,11 @@ impl Entry {
     /// A sound entry.
     pub fn sound(path: &str, info: Info) -> Self {
         Self { path: path.to_owned(), info: Some(info), damage: None }
+    }
+
+    /// An entry that cannot be loaded.
+    pub fn damaged(path: &str, damage: Error) -> Self {
+        Self { path: path.to_owned(), info: None, damage: Some(damage) }
     }
 
     /// When it was saved, in milliseconds since 1970.

@@ -9,9 +9,10 @@ use wasm_bindgen::prelude::*;
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
-use crate::js::{self, Failure, Result};
-use crate::route::{self, Route};
-use crate::store::{Entry, Store};
+use crate::info::Info;
+use crate::js::{self, Result};
+use crate::route::{self, AnyStore, Route};
+use crate::store::{Entry, Store, Which};
 
 /// How often a move between stores begins again because somebody saved to the source meanwhile.
 const MOVE_ATTEMPTS: u32 = 3;
@@ -36,7 +37,7 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
 /// `loadModel(tf, source, options)`.
 pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Result<JsValue> {
     let artifacts = load(source, options).await?;
-    let config = Context::new(options)?.load_config();
+    let cx = Context::new(options)?;
     let is_graph = js::get(&artifacts, "format") == "graph-model"
         || js::get_some(&js::get(&artifacts, "modelTopology"), "node").is_some();
     let name = if is_graph { "loadGraphModel" } else { "loadLayersModel" };
@@ -44,7 +45,7 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
     let load = js::method(tf, name).ok_or_else(missing)?;
     let handler = Object::new();
     js::set(&handler, "load", &Closure::once_into_js(move || Promise::resolve(&artifacts)));
-    js::settled(load.call2(tf, &handler, &config)).await
+    cx.settled(load.call2(tf, &handler, &cx.load_config())).await
 }
 
 /// `listModels(options)`. A store that does not exist here is left out; one that fails is a damaged entry.
@@ -54,11 +55,14 @@ pub async fn list_models(options: &JsValue) -> Result<JsValue> {
     for store in route::stores() {
         let entries = match store.list(&cx).await {
             Ok(entries) => entries,
-            Err(Failure::Known(known)) => match known.error {
-                Error::NotSupported { .. } => continue,
-                damage => vec![Entry { path: String::new(), info: None, damage: Some(damage) }],
-            },
-            Err(thrown) => return Err(thrown),
+            Err(failure) => {
+                cx.check()?;
+                match failure.error() {
+                    Some(Error::NotSupported { .. }) => continue,
+                    Some(damage) => vec![Entry::damaged("", damage.clone())],
+                    None => vec![Entry::damaged("", thrown_by(&store))],
+                }
+            }
         };
         for entry in entries {
             js::define(&models, &store.url(&entry.path), &entry.to_js());
@@ -82,53 +86,65 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
 pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let ((source, from), (destination, to)) = (Route::to_store(source)?, Route::to_store(destination)?);
-    let same_store = source.scheme() == destination.scheme();
-    if same_store && from == to {
+    let is_same_store = source.scheme() == destination.scheme();
+    if is_same_store && from == to {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
-    let moved = match same_store {
-        true => with_estimate(source.rename(&from, &to, &cx).await).await?,
-        false => move_between(&source, &from, &destination, &to, &cx).await?,
+    let renamed = if is_same_store { source.rename(&from, &to, &cx).await? } else { None };
+    let moved = match renamed {
+        Some(info) => info,
+        None => move_between((&source, &from), (&destination, &to), &cx).await?,
     };
     cx.finish();
     Ok(moved.to_js().into())
 }
 
+/// A path in a store.
+type Place<'a> = (&'a AnyStore, &'a str);
+
 /// Saves, reads back, compares, and only then removes; and begins again when the source has changed meanwhile.
-async fn move_between(
-    source: &impl Store,
-    from: &str,
-    destination: &impl Store,
-    to: &str,
-    cx: &Context,
-) -> Result<crate::artifacts::Info> {
-    for _ in 0..MOVE_ATTEMPTS {
-        let model = source.open(from, cx).await?;
+/// The signal is heard until the destination is committed: from then on the move is finished.
+async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
+    let quiet = cx.quiet();
+    for attempt in 0..MOVE_ATTEMPTS {
+        let model = source.0.open(source.1, cx).await?;
         let saved = model.saved;
-        let info = with_estimate(destination.put(to, model, cx).await).await?;
-        let copied = destination.open(to, cx).await?.digest(cx).await?;
-        let is_equal = source.open(from, cx).await?.digest(cx).await? == copied;
-        cx.check()?;
-        if is_equal && source.remove(from, saved, cx).await?.is_some() {
+        let original = source.0.open(source.1, cx).await?.digest(&quiet).await?;
+        // From the second attempt on, what stands at the destination is ours.
+        let put_cx = if attempt == 0 { cx } else { &quiet };
+        let info = destination.0.put(destination.1, model, put_cx).await?;
+        let copied = destination.0.open(destination.1, &quiet).await?.digest(&quiet).await?;
+        let is_unchanged = source.0.open(source.1, &quiet).await?.digest(&quiet).await? == original;
+        if is_unchanged && copied != original {
+            let url = destination.0.url(destination.1);
+            let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
+            let received = "something else: this store does not keep everything".to_owned();
+            return Err(Error::Corrupt { url, file: "model".into(), expected, received }.into());
+        }
+        if is_unchanged && source.0.remove(source.1, Which::SavedAt(saved), &quiet).await?.is_some() {
             return Ok(info);
         }
     }
-    let why = "the source was saved again and again while it was moved; it is still there".to_owned();
-    Err(Error::Storage { url: source.url(from), why }.into())
+    let why = "somebody saved to it again and again while it was moved; it is still there".to_owned();
+    Err(Error::Storage { url: source.0.url(source.1), why }.into())
 }
 
 /// `removeModel(url, options)`.
 pub async fn remove_model(url: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let (store, path) = Route::to_store(url)?;
-    match store.remove(&path, None, &cx).await? {
+    match store.remove(&path, Which::Any, &cx).await? {
         Some(entry) => Ok(entry.to_js().into()),
         None => Err(Error::NotFound { url: store.url(&path) }.into()),
     }
 }
 
+fn thrown_by(store: &AnyStore) -> Error {
+    Error::Storage { url: store.url(""), why: "the store's list() failed".into() }
+}
+
 async fn put(target: &Route, model: Model, cx: &Context) -> Result<JsValue> {
-    let saved = with_estimate(target.put(model, cx).await).await?;
+    let saved = target.put(model, cx).await?;
     cx.finish();
     Ok(saved)
 }
@@ -146,26 +162,8 @@ async fn artifacts_of(model: &JsValue, cx: &Context) -> Result<JsValue> {
         }
     };
     js::set(&handler, "save", &Closure::once_into_js(catch));
-    js::settled(save.call2(model, &handler, &cx.save_config())).await?;
+    cx.settled(save.call2(model, &handler, &cx.save_config())).await?;
     cx.check()?;
     let silent = || Error::argument("model", "its save() did not hand over any artifacts").into();
     caught.take().ok_or_else(silent)
-}
-
-/// Adds to a quota failure what the engine says of usage and quota, where it says anything.
-async fn with_estimate<T>(outcome: Result<T>) -> Result<T> {
-    let mut known = match outcome {
-        Err(Failure::Known(known)) if matches!(known.error, Error::QuotaExceeded { .. }) => known,
-        outcome => return outcome,
-    };
-    let storage = js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "storage"));
-    let estimate = match js::method(&storage, "estimate") {
-        Some(estimate) => js::settled(estimate.call0(&storage)).await.unwrap_or(JsValue::UNDEFINED),
-        None => JsValue::UNDEFINED,
-    };
-    if let Error::QuotaExceeded { usage, quota, .. } = &mut known.error {
-        *usage = js::get(&estimate, "usage").as_f64();
-        *quota = js::get(&estimate, "quota").as_f64();
-    }
-    Err(Failure::Known(known))
 }

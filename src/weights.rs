@@ -1,9 +1,7 @@
 //! The weights of a model in transit: a sequence of chunks that is pulled. The bytes stay in JavaScript.
 
-use js_sys::{Array, ArrayBuffer, Object, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::ReadableStreamDefaultReader;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -16,7 +14,7 @@ pub enum Weights {
     /// Buffers that the caller, or a store, holds.
     Parts(Vec<Uint8Array>),
     /// A stream that is read once.
-    Stream(ReadableStreamDefaultReader),
+    Stream(JsValue),
 }
 
 impl Weights {
@@ -37,7 +35,13 @@ impl Weights {
     fn of_data(data: &JsValue) -> Result<Self> {
         let pieces = if Array::is_array(data) { Array::from(data) } else { Array::of1(data) };
         let parts: Option<Vec<_>> = pieces.iter().map(|piece| js::bytes(&piece)).collect();
-        let wrong = || Error::argument("weightData", "it must be an ArrayBuffer or an array of them").into();
+        let wrong = || {
+            Error::argument(
+                "weightData",
+                "it must be an ArrayBuffer below 4 GiB, not transferred away, or an array of them",
+            )
+            .into()
+        };
         parts.map(Weights::Parts).ok_or_else(wrong)
     }
 
@@ -46,7 +50,7 @@ impl Weights {
         let get_reader = js::method(stream, "getReader").ok_or_else(wrong)?;
         // A locked stream throws here.
         let reader = get_reader.call0(stream).map_err(js::thrown)?;
-        Ok(Weights::Stream(reader.unchecked_into()))
+        Ok(Weights::Stream(reader))
     }
 
     /// Bytes in all, when known before reading.
@@ -56,6 +60,22 @@ impl Weights {
             Weights::Parts(parts) => Some(length(parts)),
             Weights::Stream(_) => None,
         }
+    }
+
+    /// A number at an offset into all parts; it may straddle two of them.
+    pub fn read_u32(&self, offset: u64) -> Option<u32> {
+        let Weights::Parts(parts) = self else { return None };
+        let byte = |mut at: u64| {
+            for part in parts {
+                match u64::from(part.length()) {
+                    length if at < length => return Some(part.get_index(at as u32)),
+                    length => at -= length,
+                }
+            }
+            None
+        };
+        let bytes = [byte(offset)?, byte(offset + 1)?, byte(offset + 2)?, byte(offset + 3)?];
+        Some(u32::from_le_bytes(bytes))
     }
 
     /// All bytes in one buffer. A model that is in one already is not copied. `expected` is what the specs describe, when they tell.
@@ -68,9 +88,13 @@ impl Weights {
             Weights::Parts(parts) => concat(&parts, cx).map(Some),
             Weights::Stream(reader) => {
                 let drained = drain(&reader, expected, cx).await;
-                if drained.is_err() {
-                    // Tell the source that nobody will read on; its answer does not matter any more.
-                    let _ = JsFuture::from(reader.cancel()).await;
+                if drained.is_err()
+                    && let Some(cancel) = js::method(&reader, "cancel")
+                    && let Ok(cancelled) = cancel.call0(&reader)
+                {
+                    // Tell the source that nobody will read on. It may take its time: nobody waits, and its answer,
+                    // like the failure that it may end in, does not matter any more.
+                    let _ = Promise::all_settled(&Array::of1(&cancelled));
                 }
                 concat(&drained?, cx).map(Some)
             }
@@ -85,14 +109,14 @@ pub fn length(parts: &[Uint8Array]) -> u64 {
 
 fn concat(parts: &[Uint8Array], cx: &Context) -> Result<ArrayBuffer> {
     if let [part] = parts
-        && part.byte_length() == part.buffer().byte_length()
+        && js::get(&part.buffer(), "byteLength") == f64::from(part.length())
         && part.buffer().is_instance_of::<ArrayBuffer>()
     {
         cx.advance(u64::from(part.length()), "read");
         return Ok(part.buffer());
     }
     let buffer = js::allocate(length(parts))?;
-    let joined = Uint8Array::new(&buffer);
+    let joined = js::view(&buffer)?;
     let mut offset = 0;
     for part in parts {
         js::copy_into(&joined, part, offset)?;
@@ -103,11 +127,12 @@ fn concat(parts: &[Uint8Array], cx: &Context) -> Result<ArrayBuffer> {
 }
 
 /// Reads a stream to its end, but never more than one chunk beyond what is expected.
-async fn drain(reader: &ReadableStreamDefaultReader, expected: Option<u64>, cx: &Context) -> Result<Vec<Uint8Array>> {
+async fn drain(reader: &JsValue, expected: Option<u64>, cx: &Context) -> Result<Vec<Uint8Array>> {
+    let unreadable = || Error::argument("getWeightStream", "its reader has no read()");
+    let read = js::method(reader, "read").ok_or_else(unreadable)?;
     let mut parts = Vec::new();
     loop {
-        cx.check()?;
-        let result = JsFuture::from(reader.read()).await.map_err(js::thrown)?;
+        let result = cx.settled(read.call0(reader)).await?;
         if js::get(&result, "done").is_truthy() {
             break;
         }

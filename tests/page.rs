@@ -9,7 +9,7 @@ use conformance::conformance;
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-conformance!(memory, "memory", ());
-conformance!(local_storage, "localstorage", ());
-conformance!(indexed_db, "indexeddb", ());
-conformance!(custom, "custom", crate::conformance::register_custom_store());
+conformance!(memory, "memory", {});
+conformance!(local_storage, "localstorage", {});
+conformance!(indexed_db, "indexeddb", {});
+conformance!(custom, "custom", { crate::conformance::register_custom_store() });

@@ -10,9 +10,9 @@ use conformance::{conformance, get, models::full};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-conformance!(memory, "memory", ());
-conformance!(indexed_db, "indexeddb", ());
-conformance!(custom, "custom", crate::conformance::register_custom_store());
+conformance!(memory, "memory", {});
+conformance!(indexed_db, "indexeddb", {});
+conformance!(custom, "custom", { crate::conformance::register_custom_store() });
 
 #[wasm_bindgen_test]
 async fn local_storage_says_why_it_cannot_be_used_here() {

@@ -3,13 +3,15 @@
 use js_sys::{ArrayBuffer, Object};
 use wasm_bindgen::JsValue;
 
-use super::{Entry, Store, corrupt};
-use crate::artifacts::{Info, Model};
+use super::{Entry, Store, Which, corrupt};
+use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Result};
 
-/// A registered store. How safe it is against a crash is its own affair.
+/// A registered store. A save or a remove that was begun is waited for, also after an abort: nobody else could say what came
+/// of it. How safe it is against a crash is its own affair.
 #[derive(Clone, Debug)]
 pub struct Custom {
     /// The scheme it is registered under.
@@ -23,29 +25,29 @@ impl Store for Custom {
         &self.scheme
     }
 
-    async fn open(&self, path: &str, _cx: &Context) -> Result<Model> {
-        let (url, artifacts) = (self.url(path), self.call("load", path, None).await?);
+    async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
+        let (url, artifacts) = (self.url(path), self.call("load", path, None, cx).await?);
         if artifacts.is_undefined() || artifacts.is_null() {
             return Err(Error::NotFound { url }.into());
         }
         let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(&url))?;
-        model.saved = self.find(path).await?.saved();
+        model.saved = self.find(path, cx).await?.saved();
         Ok(model)
     }
 
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
         cx.check()?;
-        if !cx.overwrite && self.find(path).await.is_ok() {
+        if !cx.overwrite && self.find(path, cx).await.is_ok() {
             return Err(Error::AlreadyExists { url: self.url(path) }.into());
         }
         let info = model.header.info(u64::from(data.byte_length()))?;
-        let answer = self.call("save", path, Some(&model.header.with_weights(Some(&data)))).await?;
+        let answer = self.call("save", path, Some(&model.header.with_weights(Some(&data))), &cx.quiet()).await?;
         Ok(Info::from_js(&answer).unwrap_or(info))
     }
 
-    async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
-        let listed = Object::from(self.call("list", "", None).await?);
+    async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
+        let listed = Object::from(self.call("list", "", None, cx).await?);
         let paths = Object::keys(&listed);
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
@@ -56,25 +58,22 @@ impl Store for Custom {
         Ok(paths.iter().filter_map(|path| js::text(&path)).map(entry).collect())
     }
 
-    async fn remove(&self, path: &str, only_saved: Option<f64>, _cx: &Context) -> Result<Option<Entry>> {
-        let entry = self.find(path).await?;
-        if only_saved.is_some() && only_saved != entry.saved() {
+    async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+        let entry = self.find(path, cx).await?;
+        if !which.is(entry.saved()) {
             return Ok(None);
         }
-        self.call("remove", path, None).await?;
+        self.call("remove", path, None, &cx.quiet()).await?;
         Ok(Some(entry))
     }
 
-    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
-        let model = self.open(from, cx).await?;
-        let info = self.put(to, model, cx).await?;
-        self.call("remove", from, None).await?;
-        Ok(info)
+    async fn rename(&self, _from: &str, _to: &str, _cx: &Context) -> Result<Option<Info>> {
+        Ok(None)
     }
 }
 
 impl Custom {
-    async fn call(&self, name: &str, path: &str, artifacts: Option<&Object>) -> Result<JsValue> {
+    async fn call(&self, name: &str, path: &str, artifacts: Option<&Object>, cx: &Context) -> Result<JsValue> {
         let missing =
             || Error::argument(format!("registerStore(\"{}\")", self.scheme), format!("the store has no {name}()"));
         let method = js::method(&self.store, name).ok_or_else(missing)?;
@@ -82,12 +81,12 @@ impl Custom {
             Some(artifacts) => method.call2(&self.store, &path.into(), artifacts),
             None => method.call1(&self.store, &path.into()),
         };
-        js::settled(outcome).await
+        cx.settled(outcome).await
     }
 
-    async fn find(&self, path: &str) -> Result<Entry> {
-        let listed = self.call("list", "", None).await?;
-        if !js::get(&listed, path).is_object() {
+    async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
+        let listed = self.call("list", "", None, cx).await?;
+        if !Object::has_own(Object::from(listed.clone()).as_ref(), &path.into()) {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
         Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })

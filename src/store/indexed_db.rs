@@ -1,21 +1,23 @@
 //! `indexeddb://`: TF.js's own records in TF.js's own database, written in one transaction over both object stores.
 
 use js_sys::{Array, ArrayBuffer, Object, Set};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
+use web_sys::IdbObjectStore;
 
-use super::{Entry, Store, corrupt};
-use crate::artifacts::{Info, Model, described};
+use super::{Entry, Store, Which, corrupt};
+use crate::artifacts::{Model, described};
 use crate::context::Context;
 use crate::error::Error;
-use crate::idb::{Connection, Write, answer};
+use crate::idb::{Connection, Schema, Transaction};
+use crate::info::Info;
 use crate::js::{self, Result};
 
-const DATABASE: &str = "tensorflowjs";
 const KEY_PATH: &str = "modelPath";
 const MODELS: &str = "models_store";
 const INFOS: &str = "model_info_store";
 /// In the order in which TF.js makes them.
 const STORES: [&str; 2] = [MODELS, INFOS];
+const SCHEMA: Schema = Schema { name: "tensorflowjs", key_path: KEY_PATH, stores: &STORES };
 
 /// The IndexedDB of this origin.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,60 +28,43 @@ impl Store for IndexedDb {
         "indexeddb"
     }
 
-    async fn open(&self, path: &str, _cx: &Context) -> Result<Model> {
+    async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let url = self.url(path);
-        let db = connect(&url).await?;
-        let request = db.reader(MODELS)?.get(&path.into()).map_err(js::storage(&url, 0))?;
-        let record = answer(&request).await.map_err(js::storage(&url, 0))?;
-        if !record.is_undefined() {
-            return read(&record, &url);
+        let db = Connection::open(&SCHEMA, &url, cx).await?;
+        let transaction = db.read(&STORES)?;
+        let (record, info) = (get(&transaction, MODELS, path), key(&transaction, INFOS, path));
+        let (record, info) = (record.await?, info.await?);
+        match (record.is_undefined(), info) {
+            (false, _) => read(&record, &url),
+            (true, true) => Err(ghost(&url).into()),
+            (true, false) => Err(Error::NotFound { url }.into()),
         }
-        let request = db.reader(INFOS)?.get_key(&path.into()).map_err(js::storage(&url, 0))?;
-        let info = answer(&request).await.map_err(js::storage(&url, 0))?;
-        if info.is_undefined() {
-            return Err(Error::NotFound { url }.into());
-        }
-        Err(ghost(&url).into())
     }
 
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
         let url = self.url(path);
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
-        let db = connect(&url).await?;
+        let db = Connection::open(&SCHEMA, &url, cx).await?;
         cx.check()?;
-        let info = model.header.info(u64::from(data.byte_length()))?;
-        let record = Object::new();
-        js::set(&record, KEY_PATH, &path.into());
-        js::set(&record, "modelArtifacts", &model.header.with_weights(Some(&data)));
-        js::set(&record, "modelArtifactsInfo", &info.to_js());
-        let write = db.write(&STORES, cx)?;
-        let outcome = match may_write(&write, path, &url, cx).await {
-            Ok(()) => put_records(&write, &record, &url, info.total()),
-            Err(refused) => Err(refused),
-        };
-        write.settle(outcome, info.total(), cx).await?;
-        Ok(info)
+        let transaction = db.write(&STORES, cx)?;
+        let outcome = put_model(&transaction, path, &url, &model, &data, cx).await;
+        let needed = u64::from(data.byte_length());
+        transaction.settle(outcome, needed, cx).await
     }
 
-    async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
-        let url = self.url("");
-        let db = connect(&url).await?;
-        let all =
-            |store, request: fn(&web_sys::IdbObjectStore) -> core::result::Result<web_sys::IdbRequest, JsValue>| {
-                request(&db.reader(store)?).map_err(js::storage(&url, 0))
-            };
-        let infos = all(INFOS, web_sys::IdbObjectStore::get_all)?;
-        let models = all(MODELS, web_sys::IdbObjectStore::get_all_keys)?;
-        let (infos, models) = (answer(&infos).await, answer(&models).await);
-        let infos = Array::from(&infos.map_err(js::storage(&url, 0))?);
-        let models = Array::from(&models.map_err(js::storage(&url, 0))?);
+    async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
+        let db = Connection::open(&SCHEMA, &self.url(""), cx).await?;
+        let transaction = db.read(&STORES)?;
+        let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);
+        let models = transaction.ask(MODELS, 0, IdbObjectStore::get_all_keys);
+        let (infos, models) = (Array::from(&infos.await?), Array::from(&models.await?));
         let without_info = Set::new(&models);
         let mut entries = Vec::new();
         for record in infos.iter() {
             let path = js::get(&record, KEY_PATH);
             let stored = without_info.delete(&path);
             if let Some(path) = js::text(&path) {
-                entries.push(self.entry(path, Info::from_js(&js::get(&record, "modelArtifactsInfo")), stored));
+                entries.push(self.entry(path, info_of(&record), stored));
             }
         }
         let orphans = Array::from(&without_info);
@@ -87,21 +72,19 @@ impl Store for IndexedDb {
         Ok(entries)
     }
 
-    async fn remove(&self, path: &str, only_saved: Option<f64>, cx: &Context) -> Result<Option<Entry>> {
-        let url = self.url(path);
-        let db = connect(&url).await?;
-        let write = db.write(&STORES, cx)?;
-        let outcome = self.remove_records(&write, path, only_saved).await;
-        write.settle(outcome, 0, cx).await
+    async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+        let db = Connection::open(&SCHEMA, &self.url(path), cx).await?;
+        let transaction = db.write(&STORES, cx)?;
+        let outcome = self.remove_records(&transaction, path, which).await;
+        transaction.settle(outcome, 0, cx).await
     }
 
-    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
-        let url = self.url(to);
-        let db = connect(&url).await?;
-        let write = db.write(&STORES, cx)?;
-        let outcome = self.rename_records(&write, from, to, cx).await;
+    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+        let db = Connection::open(&SCHEMA, &self.url(to), cx).await?;
+        let transaction = db.write(&STORES, cx)?;
+        let outcome = self.rename_records(&transaction, from, to, cx).await;
         let needed = outcome.as_ref().map_or(0, |info| info.total());
-        write.settle(outcome, needed, cx).await
+        transaction.settle(outcome, needed, cx).await.map(Some)
     }
 }
 
@@ -116,42 +99,84 @@ impl IndexedDb {
         Entry { path, info, damage }
     }
 
-    async fn remove_records(&self, write: &Write, path: &str, only_saved: Option<f64>) -> Result<Option<Entry>> {
-        let info = get(write, INFOS, path, &self.url(path)).await?;
-        let stored = is_stored(write, MODELS, path, &self.url(path)).await?;
+    async fn remove_records(&self, transaction: &Transaction, path: &str, which: Which) -> Result<Option<Entry>> {
+        let info = get(transaction, INFOS, path).await?;
+        let stored = key(transaction, MODELS, path).await?;
         if info.is_undefined() && !stored {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
-        let info = Info::from_js(&js::get(&info, "modelArtifactsInfo"));
-        let entry = self.entry(path.to_owned(), info, stored);
-        if only_saved.is_some() && only_saved != entry.saved() {
-            return Ok(None);
+        if let Which::SavedAt(saved) = which {
+            // The date in the model's own record: TF.js may have died between writing the info and the model.
+            let record = get(transaction, MODELS, path).await?;
+            if info_of(&record).map(|info| info.saved) != saved {
+                return Ok(None);
+            }
         }
-        delete(write, path, &self.url(path))?;
-        Ok(Some(entry))
+        for store in STORES {
+            transaction.send(store, 0, |store| store.delete(&path.into()))?;
+        }
+        Ok(Some(self.entry(path.to_owned(), info_of(&info), stored)))
     }
 
-    async fn rename_records(&self, write: &Write, from: &str, to: &str, cx: &Context) -> Result<Info> {
-        let (source, url) = (self.url(from), self.url(to));
-        may_write(write, to, &url, cx).await?;
-        let record = get(write, MODELS, from, &source).await?;
+    async fn rename_records(&self, transaction: &Transaction, from: &str, to: &str, cx: &Context) -> Result<Info> {
+        let source = self.url(from);
+        let record = get(transaction, MODELS, from).await?;
         if record.is_undefined() {
-            let ghostly = is_stored(write, INFOS, from, &source).await?;
+            let ghostly = key(transaction, INFOS, from).await?;
             return Err(if ghostly { ghost(&source) } else { Error::NotFound { url: source } }.into());
         }
-        let model = read(&record, &source)?;
-        let info = model.header.info(model.weights.byte_length().unwrap_or(0))?;
-        let record: Object = record.unchecked_into();
-        js::set(&record, KEY_PATH, &to.into());
-        js::set(&record, "modelArtifactsInfo", &info.to_js());
-        put_records(write, &record, &url, info.total())?;
-        delete(write, from, &source)?;
+        let mut model = read(&record, &source)?;
+        let data = model.join(&cx.quiet()).await?.unwrap_or_else(|| ArrayBuffer::new(0));
+        let info = put_model(transaction, to, &self.url(to), &model, &data, cx).await?;
+        for store in STORES {
+            transaction.send(store, 0, |store| store.delete(&from.into()))?;
+        }
         Ok(info)
     }
 }
 
-async fn connect(url: &str) -> Result<Connection> {
-    Connection::open(DATABASE, KEY_PATH, &STORES, url).await
+/// Asks what is there, and sends both records: TF.js's, in one transaction.
+async fn put_model(
+    transaction: &Transaction,
+    path: &str,
+    url: &str,
+    model: &Model,
+    data: &ArrayBuffer,
+    cx: &Context,
+) -> Result<Info> {
+    let stored = key(transaction, MODELS, path);
+    let replaced = info_of(&get(transaction, INFOS, path).await?);
+    if stored.await? && !cx.overwrite {
+        return Err(Error::AlreadyExists { url: url.to_owned() }.into());
+    }
+    // Checked once more, now that nothing is awaited any more: the caller may have changed the model meanwhile.
+    let artifacts = model.header.with_weights(Some(data));
+    Model::from_artifacts(&artifacts)?;
+    let info = model.header.info(u64::from(data.byte_length()))?.dated_after(replaced.map(|info| info.saved));
+    let record = Object::new();
+    js::set(&record, KEY_PATH, &path.into());
+    js::set(&record, "modelArtifacts", &artifacts);
+    js::set(&record, "modelArtifactsInfo", &info.to_js());
+    let listed = Object::new();
+    js::set(&listed, KEY_PATH, &path.into());
+    js::set(&listed, "modelArtifactsInfo", &info.to_js());
+    transaction.send(MODELS, info.total(), |store| store.put(&record))?;
+    transaction.send(INFOS, info.total(), |store| store.put(&listed))?;
+    Ok(info)
+}
+
+fn get(transaction: &Transaction, store: &str, path: &str) -> impl Future<Output = Result<JsValue>> {
+    transaction.ask(store, 0, |store| store.get(&path.into()))
+}
+
+/// Whether there is such a key.
+fn key(transaction: &Transaction, store: &str, path: &str) -> impl Future<Output = Result<bool>> {
+    let asked = transaction.ask(store, 0, |store| store.get_key(&path.into()));
+    async move { Ok(!asked.await?.is_undefined()) }
+}
+
+fn info_of(record: &JsValue) -> Option<Info> {
+    Info::from_js(&js::get(record, "modelArtifactsInfo"))
 }
 
 /// The model of a record, checked.
@@ -161,46 +186,11 @@ fn read(record: &JsValue, url: &str) -> Result<Model> {
         return Err(corrupt(url, "modelArtifacts", "an object", described(&artifacts)).into());
     }
     let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(url))?;
-    model.saved = Info::from_js(&js::get(record, "modelArtifactsInfo")).map(|info| info.saved);
+    model.saved = info_of(record).map(|info| info.saved);
     Ok(model)
 }
 
 /// TF.js leaves an info without a model when a save of its fails.
 fn ghost(url: &str) -> Error {
     corrupt(url, MODELS, "a record", "none, though there is an info")
-}
-
-async fn get(write: &Write, store: &str, path: &str, url: &str) -> Result<JsValue> {
-    let request = write.store(store)?.get(&path.into()).map_err(js::storage(url, 0))?;
-    answer(&request).await.map_err(js::storage(url, 0))
-}
-
-async fn is_stored(write: &Write, store: &str, path: &str, url: &str) -> Result<bool> {
-    let request = write.store(store)?.get_key(&path.into()).map_err(js::storage(url, 0))?;
-    answer(&request).await.map(|key| !key.is_undefined()).map_err(js::storage(url, 0))
-}
-
-async fn may_write(write: &Write, path: &str, url: &str, cx: &Context) -> Result<()> {
-    if !cx.overwrite && is_stored(write, MODELS, path, url).await? {
-        return Err(Error::AlreadyExists { url: url.to_owned() }.into());
-    }
-    Ok(())
-}
-
-/// The model first, then its info, as long as both are in one transaction the order is only for TF.js's readers.
-fn put_records(write: &Write, record: &Object, url: &str, needed: u64) -> Result<()> {
-    let info = Object::new();
-    for key in [KEY_PATH, "modelArtifactsInfo"] {
-        js::set(&info, key, &js::get(record, key));
-    }
-    write.store(MODELS)?.put(record).map_err(js::storage(url, needed))?;
-    write.store(INFOS)?.put(&info).map_err(js::storage(url, needed))?;
-    Ok(())
-}
-
-fn delete(write: &Write, path: &str, url: &str) -> Result<()> {
-    for store in STORES {
-        write.store(store)?.delete(&path.into()).map_err(js::storage(url, 0))?;
-    }
-    Ok(())
 }

@@ -1,12 +1,13 @@
 //! `memory://`: models that live as long as the page. The reference for the conformance suite.
 
-use js_sys::{Array, ArrayBuffer, Date, Map, Object};
+use js_sys::{Array, ArrayBuffer, Map, Object};
 use wasm_bindgen::JsValue;
 
-use super::{Entry, Store};
-use crate::artifacts::{Info, Model};
+use super::{Entry, Store, Which};
+use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Failure, Result};
 
 thread_local! {
@@ -35,8 +36,7 @@ impl Store for Memory {
         cx.check()?;
         let artifacts = copy(&model.header.with_weights(Some(&data)))?;
         let info = model.header.info(u64::from(data.byte_length()))?;
-        self.keep(path, &artifacts, info, cx)?;
-        Ok(info)
+        self.keep(path, &artifacts, info, cx)
     }
 
     async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
@@ -45,21 +45,20 @@ impl Store for Memory {
         Ok(paths.iter().filter_map(|path| entry(js::text(&path)?)).collect())
     }
 
-    async fn remove(&self, path: &str, only_saved: Option<f64>, _cx: &Context) -> Result<Option<Entry>> {
+    async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {
         let (_, info) = self.find(path)?;
-        if only_saved.is_some_and(|saved| saved != info.saved) {
+        if !which.is(Some(info.saved)) {
             return Ok(None);
         }
         MODELS.with(|models| models.delete(&path.into()));
         Ok(Some(Entry::sound(path, info)))
     }
 
-    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Info> {
+    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
         let (artifacts, info) = self.find(from)?;
-        let info = Info { saved: Date::now(), ..info };
-        self.keep(to, &artifacts, info, cx)?;
+        let info = self.keep(to, &artifacts, info, cx)?;
         MODELS.with(|models| models.delete(&from.into()));
-        Ok(info)
+        Ok(Some(info))
     }
 }
 
@@ -70,15 +69,17 @@ impl Memory {
         Ok((js::get(&found, "artifacts"), info))
     }
 
-    fn keep(&self, path: &str, artifacts: &JsValue, info: Info, cx: &Context) -> Result<()> {
-        if !cx.overwrite && MODELS.with(|models| models.has(&path.into())) {
+    fn keep(&self, path: &str, artifacts: &JsValue, info: Info, cx: &Context) -> Result<Info> {
+        let replaced = self.find(path).ok().map(|(_, info)| info.saved);
+        if !cx.overwrite && replaced.is_some() {
             return Err(Error::AlreadyExists { url: self.url(path) }.into());
         }
+        let info = info.dated_after(replaced);
         let kept = Object::new();
         js::set(&kept, "artifacts", artifacts);
         js::set(&kept, "info", &info.to_js());
         MODELS.with(|models| models.set(&path.into(), &kept));
-        Ok(())
+        Ok(info)
     }
 }
 

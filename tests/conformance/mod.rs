@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 
 /// Makes the whole suite for one store.
 macro_rules! conformance {
-    ($store:ident, $scheme:literal, $setup:expr) => {
+    ($store:ident, $scheme:literal, $setup:block) => {
         conformance!(@each $store, $scheme, $setup;
             a_save_loads_as_it_was, weights_in_pieces_are_one, streamed_weights_are_stored, what_is_absent_stays_absent,
             a_save_tells_sizes_and_date, the_callers_model_is_untouched, a_stored_model_is_a_copy,
@@ -21,12 +21,12 @@ macro_rules! conformance {
             an_abort_rejects_with_its_reason, an_abort_midway_leaves_the_old_model, progress_never_falls_and_ends_at_one,
             saves_at_once_leave_one_whole_model);
     };
-    (@each $store:ident, $scheme:literal, $setup:expr; $($test:ident),+ $(,)?) => {
+    (@each $store:ident, $scheme:literal, $setup:block; $($test:ident),+ $(,)?) => {
         mod $store {
             use wasm_bindgen_test::wasm_bindgen_test;
             $(#[wasm_bindgen_test]
             async fn $test() {
-                $setup;
+                $setup
                 crate::conformance::verbs::$test(&format!("{}://{}", $scheme, stringify!($test))).await;
             })+
         }

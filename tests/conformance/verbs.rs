@@ -143,7 +143,7 @@ pub async fn bad_models_are_refused_and_nothing_changes(url: &str) {
             with("weightData: (structuredClone(a.weightData, { transfer: [a.weightData] }), a.weightData)"),
         ),
         ("ERR_INVALID_ARGUMENT", with("modelTopology: (() => { const o = {}; o.o = o; return o; })()")),
-        ("ERR_NOT_SUPPORTED", with("modelTopology: new ArrayBuffer(1)")),
+        ("ERR_INVALID_ARGUMENT", with("modelTopology: new ArrayBuffer(1)")),
         ("ERR_SIZE_MISMATCH", with("weightData: new ArrayBuffer(58)")),
         ("ERR_SIZE_MISMATCH", with("weightData: [a.weightData, new ArrayBuffer(1)]")),
         ("ERR_SIZE_MISMATCH", with("weightData: undefined")),
