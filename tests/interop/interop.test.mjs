@@ -51,6 +51,7 @@ for (const kind of Object.keys(KINDS)) {
   test(`${kind}: saved and loaded by either, the same to the last bit`, async () => {
     const page = await open();
     const expected = await trainAndSave(page, kind);
+    assert.equal(await page.evaluate(() => tf.version.tfjs), '4.22.0');
     assert.match(expected.predictions[0], /^[0-9a-f]{24,}$/);
     assert.ok(expected.known.weights.length > 0);
     await page.reload();

@@ -3,7 +3,9 @@ import { graphArtifacts } from './models.mjs';
 import { noise, numbers } from './bytes.mjs';
 
 const head = { format: 'layers-model', generatedBy: 'tests', convertedBy: null };
-const topology = (name) => ({ class_name: 'Model', config: { name, layers: [] }, keras_version: 'tfjs-layers 4.22.0', backend: 'tensor_flow.js' });
+const topology = (name) => ({
+  class_name: 'Model', config: { name, layers: [] }, keras_version: 'tfjs-layers 4.22.0', backend: 'tensor_flow.js',
+});
 const floats = (name, ...shape) => ({ name, shape, dtype: 'float32' });
 
 async function allDtypes() {
@@ -46,12 +48,17 @@ function everyField() {
     modelInitializer: { node: [{ name: 'init', op: 'NoOp' }], versions: {} },
     initializerSignature: { outputs: { done: { name: 'init:0' } } },
     userDefinedMetadata: { structuredOutputKeys: ['y'], note: 'ünï' },
-    trainingConfig: { loss: 'meanSquaredError', metrics: { y: 'acc' }, optimizer_config: { class_name: 'SGD', config: { learningRate: 0.1 } } },
+    trainingConfig: {
+      loss: 'meanSquaredError', metrics: { y: 'acc' },
+      optimizer_config: { class_name: 'SGD', config: { learningRate: 0.1 } },
+    },
   };
 }
 
 function strangeTopology() {
-  const modelTopology = { z: 1, a: 2, numbers: [1e21, 1e-7, 123456789012345680000, 0.1, 5e-324, 1.0], text: '\u2028"\\</script>\u{1F600}', deep: {} };
+  const modelTopology = {
+    z: 1, a: 2, numbers: [1e21, 1e-7, 123456789012345680000, 0.1, 5e-324, 1.0], text: '\u2028"\\</script>\u{1F600}', deep: {},
+  };
   let at = modelTopology.deep;
   for (let i = 0; i < 30; i++) at = at.deep = { i };
   return { modelTopology, ...head, weightData: new ArrayBuffer(0), weightSpecs: [] };
@@ -68,5 +75,7 @@ export const CASES = {
   'every field': { make: everyField },
   'a strange topology': { make: strangeTopology },
   'topology only': { make: () => ({ modelTopology: topology('bare'), ...head }), unreadable: ['localstorage'] },
-  'weights only': { make: () => ({ weightSpecs: [floats('w', 4)], weightData: numbers(7, 4).buffer }), unreadable: ['localstorage'] },
+  'weights only': {
+    make: () => ({ weightSpecs: [floats('w', 4)], weightData: numbers(7, 4).buffer }), unreadable: ['localstorage'],
+  },
 };

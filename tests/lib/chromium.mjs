@@ -31,6 +31,12 @@ export async function session(browser, url, { quota } = {}) {
   }
   return {
     page,
+    /** Another tab of the same origin. */
+    async another() {
+      const tab = await context.newPage();
+      await open(tab, url);
+      return { page: tab, evaluate: (work, argument) => tab.evaluate(work, argument) };
+    },
     evaluate: (work, argument) => page.evaluate(work, argument),
     async reload() {
       await page.reload();

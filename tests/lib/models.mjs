@@ -54,7 +54,9 @@ export const KINDS = {
   optimizer: { build: sequential, save: { includeOptimizer: true } },
   metadata: {
     build: sequential,
-    metadata: { note: 'ünï \u{1F600} "quoted"', labels: ['a', 'b'], deep: { b: 1, a: [0.1, 1e21, -5e-324, null, true] }, 7: 'seven' },
+    metadata: {
+      note: 'ünï \u{1F600} "quoted"', labels: ['a', 'b'], deep: { b: 1, a: [0.1, 1e21, -5e-324, null, true] }, 7: 'seven',
+    },
   },
   graph: { graph: true },
 };

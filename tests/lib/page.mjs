@@ -4,9 +4,10 @@ import * as bytes from './bytes.mjs';
 import * as cases from './cases.mjs';
 import * as libraries from './libraries.mjs';
 import * as models from './models.mjs';
+import * as refused from './refused.mjs';
 import * as reload from './reload.mjs';
 import * as storage from './storage.mjs';
 
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
-globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...models, ...reload, ...storage };
+globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...models, ...refused, ...reload, ...storage };

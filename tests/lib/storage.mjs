@@ -1,5 +1,5 @@
 // What the origin stores, seen without either library: dumps that JSON can carry and `deepEqual` can compare.
-import { hex, sha256 } from './bytes.mjs';
+import { fromBase64, hex, sha256 } from './bytes.mjs';
 
 const HEX_LIMIT = 4096; // longer buffers are shown as length and hash
 
@@ -83,7 +83,7 @@ export async function clear() {
   for (const { name } of await indexedDB.databases()) await deleteDatabase(name);
 }
 
-/** Puts a dump of the fixture file into the origin, as TF.js had stored it. */
+/** Puts strings and databases into the origin, as TF.js had stored them. */
 export async function restore({ local, databases }) {
   for (const [key, text] of Object.entries(local)) localStorage.setItem(key, text);
   for (const { name, version, stores } of databases) {
@@ -112,4 +112,16 @@ export function fillLocalStorage(leave = 0) {
   }
   localStorage.setItem('filler', text.slice(leave));
   return text.length - leave;
+}
+
+/** The fixture's file as `restore` takes it: buffers and dates are themselves again. */
+export function reviveGolden({ ls, idb }) {
+  const revive = (value, key) => {
+    if (key === 'dateSaved') return new Date(value);
+    if (value === null || typeof value !== 'object') return value;
+    if (value.__arraybuffer_b64 !== undefined) return fromBase64(value.__arraybuffer_b64);
+    if (Array.isArray(value)) return value.map((v) => revive(v));
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, revive(v, k)]));
+  };
+  return { local: ls, databases: [{ name: 'tensorflowjs', version: idb.version, stores: revive(idb.stores) }] };
 }

@@ -1,0 +1,109 @@
+// Firefox and WebKitGTK over plain WebDriver: fetch, and a driver that is started here and ended by its process id.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const cargoBin = path.join(process.env.CARGO_HOME ?? path.join(os.homedir(), '.cargo'), 'bin');
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = net.createServer().on('error', reject).listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+/** How each driver is started, and what its sessions ask for. */
+const DRIVERS = {
+  firefox: (port, { prefs = {} }) => ({
+    command: process.env.GECKODRIVER ?? (fs.existsSync(`${cargoBin}/geckodriver`) ? `${cargoBin}/geckodriver` : 'geckodriver'),
+    args: [`--port=${port}`, '--websocket-port=0'],
+    capabilities: { alwaysMatch: { 'moz:firefoxOptions': {
+      binary: process.env.FIREFOX ?? '/usr/bin/firefox-esr', args: ['-headless'], prefs,
+    } } },
+  }),
+  webkit: (port, { env }) => ({
+    command: path.join(root, 'scripts/webkitdriver'), args: [`--port=${port}`], env, capabilities: {},
+  }),
+};
+
+const living = new Set();
+process.on('exit', () => living.forEach((driver) => end(driver, 'SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1)); // a timeout of the runner's
+
+/** The driver and what it started: it leads a process group of its own. */
+function end(driver, signal) {
+  living.delete(driver);
+  try {
+    process.kill(-driver.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error; // gone already
+  }
+}
+
+async function call(base, method, at, body) {
+  const response = await fetch(base + at,
+    { method, headers: { 'content-type': 'application/json' }, body: body && JSON.stringify(body) });
+  const { value } = await response.json();
+  if (!response.ok) throw new Error(`WebDriver ${method} ${at}: ${value.error}: ${value.message}`);
+  return value;
+}
+
+async function startDriver(engine, options) {
+  const port = await freePort();
+  const { command, args, env, capabilities } = DRIVERS[engine](port, options);
+  const driver = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore', detached: true });
+  living.add(driver);
+  let failed;
+  driver.on('error', (error) => {
+    failed = error;
+  });
+  const base = `http://127.0.0.1:${port}`;
+  for (let i = 0; ; i++) {
+    const ready = await call(base, 'GET', '/status').then((s) => s.ready, () => false);
+    if (ready) return { driver, base, capabilities };
+    if (failed || driver.exitCode !== null || i === 300) throw new Error(`${command} does not start`, { cause: failed });
+    await sleep(100);
+  }
+}
+
+/** A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, `env` is for scripts/webkit-app.py. */
+export async function session(engine, url, options = {}) {
+  const { driver, base, capabilities } = await startDriver(engine, options);
+  const { sessionId } = await call(base, 'POST', '/session', { capabilities });
+  const at = `/session/${sessionId}`;
+  await call(base, 'POST', `${at}/timeouts`, { script: 120000, pageLoad: 60000 });
+  const evaluate = async (work, argument) => {
+    const script = `const answer = arguments[arguments.length - 1];
+      Promise.resolve((${work})(arguments[0])).then((value) => answer({ value }),
+        (error) => answer({ error: error && error.name + ': ' + error.message + '\\n' + error.stack }));`;
+    const { value, error } = await call(base, 'POST', `${at}/execute/async`, { script, args: [argument ?? null] });
+    if (error) throw new Error(`in the page: ${error}`);
+    return value ?? undefined;
+  };
+  const ready = async () => {
+    for (let i = 0; !(await evaluate('() => Boolean(globalThis.T)')); i++) {
+      if (i === 200) throw new Error(`${url} does not get ready`);
+      await sleep(50);
+    }
+  };
+  await call(base, 'POST', `${at}/url`, { url });
+  await ready();
+  return {
+    evaluate,
+    async reload() {
+      await call(base, 'POST', `${at}/refresh`, {});
+      await ready();
+    },
+    async close() {
+      await call(base, 'DELETE', at).catch((error) => console.log(`  ${engine}: ${error.message}`));
+      end(driver, 'SIGTERM');
+    },
+  };
+}
