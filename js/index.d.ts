@@ -75,7 +75,10 @@ export interface ModelArtifactsInfo {
 
 /** A row of `listModels()`. */
 export interface ListedModel extends ModelArtifactsInfo {
-  /** Present when the entry cannot be loaded: what is wrong with it. `removeModel` removes it all the same. */
+  /**
+   * What is wrong with the entry, as far as a listing sees without reading the weights; a load checks everything.
+   * `removeModel` removes it all the same.
+   */
   damage?: TfpersistError;
 }
 
@@ -106,10 +109,8 @@ export interface ProgressDetail {
   loaded: number;
   /** Bytes in all, when known. */
   total?: number;
-  /** The file on its way, where there are files. */
-  file?: string;
-  /** What is going on. */
-  phase: 'read' | 'write' | 'done';
+  /** `'read'` while the bytes come together, `'done'` once, after the commit. */
+  phase: 'read' | 'done';
 }
 
 /** Options of every verb. An option that does not exist is ERR_INVALID_ARGUMENT. */
@@ -179,7 +180,7 @@ export interface TfpersistError extends Error {
   status?: number;
   /** ERR_QUOTA_EXCEEDED: bytes that the save needs. */
   needed?: number;
-  /** ERR_QUOTA_EXCEEDED: bytes in use, as the engine reports it. */
+  /** ERR_QUOTA_EXCEEDED: bytes in use, as the engine reports it; not for Local Storage, of which it reports nothing. */
   usage?: number;
   /** ERR_QUOTA_EXCEEDED: bytes allowed, as the engine reports it. */
   quota?: number;
@@ -193,7 +194,7 @@ export interface ModelStore {
   load(path: string): Promise<ModelArtifacts | undefined> | ModelArtifacts | undefined;
   /** What is stored, by path. */
   list(): Promise<{ [path: string]: ModelArtifactsInfo }> | { [path: string]: ModelArtifactsInfo };
-  /** Removes it. A path that does not exist is not an error. */
+  /** Removes it. A path that does not exist is not an error. Like `save`, it is waited for also after an abort. */
   remove(path: string): Promise<void> | void;
 }
 
@@ -241,7 +242,8 @@ export function loadModel<T extends TF>(tf: T, source: Source, options?: LoadOpt
   Promise<T extends { loadLayersModel: (...args: any[]) => Promise<infer M> } ? M : any>;
 
 /**
- * All models of all listable stores, by URL. A damaged entry is marked and does not hide the others.
+ * All models of all listable stores, by URL. A damaged entry is marked and does not hide the others; a whole store that
+ * cannot be listed is the row `scheme://`, with its `damage`. A store that does not exist here is left out.
  * @example for (const [url, { dateSaved, weightDataBytes }] of Object.entries(await listModels())) { ... }
  */
 export function listModels(options?: Options): Promise<{ [url: string]: ListedModel }>;
@@ -257,7 +259,9 @@ export function copyModel(source: Source, destination: Target, options?: SaveOpt
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.
  * @returns the destination's info.
- * @throws TfpersistError ERR_NOT_SUPPORTED, before anything is read, when the source cannot be removed.
+ * An abort is heard until the destination is committed; from then on the move is finished.
+ * @throws TfpersistError before anything is read when one of both is not a store's URL; ERR_CORRUPT when the destination
+ *   does not keep everything (the source stays).
  * @example await moveModel('localstorage://m', 'indexeddb://m');
  */
 export function moveModel(source: string, destination: string, options?: SaveOptions): Promise<ModelArtifactsInfo>;

@@ -19,7 +19,7 @@ async function scene({ scheme, other, old, huge, source, room, fits, fill }) {
   const listed = JSON.stringify(Object.keys(await listModels()).sort());
   const refused = [];
   const tries = {
-    // Again and again: on a connection that has met the quota, Firefox reports the next put as a success, and drops it.
+    // Again and again: on a connection that has met the quota, Firefox throws InvalidStateError at the next put.
     overwrite: () => save(T.plain(...huge), at('m')),
     'overwrite again': () => save(T.plain(...huge), at('m')),
     'a new path': () => save(T.plain(...huge), at('new')),

@@ -34,6 +34,7 @@ const started = async () => {
   return server;
 };
 after(async () => {
+  webdriver.endAll();
   await browser?.close();
   server?.close();
 });

@@ -33,15 +33,22 @@ const DRIVERS = {
   }),
 };
 
-const living = new Set();
-process.on('exit', () => living.forEach((driver) => end(driver, 'SIGKILL')));
+const living = new Map(); // driver -> its engine
+
+/** Ends what a failed test left running. */
+export const endAll = () => [...living.keys()].forEach((driver) => end(driver, 'SIGKILL'));
+process.on('exit', endAll);
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1)); // a timeout of the runner's
 
-/** The driver and what it started: it leads a process group of its own. */
+/**
+ * The driver, and what it started. webkitdriver tidies up by itself, whatever ends it; geckodriver may leave a Firefox
+ * behind when it is killed, so it leads a process group, of which all are ended.
+ */
 function end(driver, signal) {
+  const whom = living.get(driver) === 'firefox' ? -driver.pid : driver.pid;
   living.delete(driver);
   try {
-    process.kill(-driver.pid, signal);
+    process.kill(whom, signal);
   } catch (error) {
     if (error.code !== 'ESRCH') throw error; // gone already
   }
@@ -59,7 +66,7 @@ async function startDriver(engine, options) {
   const port = await freePort();
   const { command, args, env, capabilities } = DRIVERS[engine](port, options);
   const driver = spawn(command, args, { env: { ...process.env, ...env }, stdio: 'ignore', detached: true });
-  living.add(driver);
+  living.set(driver, engine);
   let failed;
   driver.on('error', (error) => {
     failed = error;
