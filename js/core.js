@@ -1,57 +1,110 @@
 // The public functions. Thin: each waits for the wasm and calls it. What must work before the wasm is there (handlers,
 // routers, registered stores) lives here, in one registry that the wasm reads.
-import loadWasm, * as wasm from './tfpersist.js';
+import { pick, walk } from './files.js';
+import * as stores from './tfpersist.js';
 
 const STORES = ['localstorage', 'indexeddb', 'memory'];
-const registry = { saveRouters: [], loadRouters: [], stores: new Map() };
+const TRANSFERS = ['http', 'https', 'downloads', 'file'];
+/** All that the builds of the wasm know of each other's work. */
+const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map() };
 
-let source = () => undefined; // beside tfpersist.js
-let loading;
+/** The two builds: with stores alone, which is small, and with all, which is fetched at the first call that needs it. */
+const builds = {
+  stores: async () => stores,
+  transfers: () => import('./tfpersist_transfers.js'),
+};
+const started = {};
+let source = () => undefined; // beside its JavaScript
 
-/** For the Node entry: where the wasm comes from when the caller does not say. */
-export function provide(defaultSource) {
+/** For the entries `all` and `node`: one build for everything, and where its wasm comes from. */
+export function provide(build, defaultSource = source) {
+  builds.stores = builds.transfers = async () => build;
   source = defaultSource;
 }
 
-export function init(from) {
-  loading ??= start(from).catch((error) => {
-    loading = undefined; // a failed download may be tried again
+function start(name, from) {
+  started[name] ??= instantiate(name, from).catch((error) => {
+    delete started[name]; // a failed download may be tried again
     throw error;
   });
-  return loading;
+  return started[name];
 }
 
-async function start(from) {
-  await loadWasm({ module_or_path: (await from) ?? (await source()) });
+async function instantiate(name, from) {
+  const given = await from;
+  const wasm = await builds[name]();
+  await wasm.default({ module_or_path: given ?? (await source()) });
   wasm.useRegistry(registry);
+  return wasm;
+}
+
+export async function init(from) {
+  if (from?.transfers) await start('transfers', from.transfers === true ? undefined : from.transfers);
+  else await start('stores', from);
+}
+
+const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() : undefined);
+
+/** Whether only the build with all can serve this argument: a source, a target or options. */
+function needsTransfers(value) {
+  if (typeof value === 'string') return TRANSFERS.includes(schemeOf(value)) || !value.includes('://') || value.startsWith('blob:');
+  return value != null && ['http', 'sign', 'files', 'modelJSON', 'cache'].some((key) => value[key] !== undefined);
 }
 
 const verb = (name) => async (...args) => {
-  await init();
+  const wasm = await (started.transfers ?? start(args.some(needsTransfers) ? 'transfers' : 'stores'));
   return wasm[name](...args);
 };
 
+/** A verb that loads: what a person picked or dropped is taken at once, because after the event it is gone. */
+const loader = (name, at = 0) => {
+  const run = verb(name);
+  return (...args) => {
+    const picked = pick(args[at]);
+    if (!picked) return run(...args);
+    return walk(picked).then((files) => run(...args.slice(0, at), files, ...args.slice(at + 1)));
+  };
+};
+
 export const save = verb('save');
-export const load = verb('load');
-export const loadModel = verb('loadModel');
+export const load = loader('load');
+export const loadModel = loader('loadModel', 1);
 export const listModels = verb('listModels');
-export const copyModel = verb('copyModel');
+export const copyModel = loader('copyModel');
 export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 
-export const handler = (where, options) => ({
-  save: (artifacts) => save(artifacts, where, options),
-  load: () => load(where, options),
-});
+export const handler = (where, options) => {
+  const picked = pick(where);
+  return {
+    save: (artifacts) => save(artifacts, where, options),
+    load: () => load(picked ?? where, options),
+  };
+};
+
+export const browserHTTPRequest = (url, options) => {
+  check(typeof url === 'string' && url !== '', 'url', 'it must be the URL of a server');
+  return handler({ http: url }, options);
+};
+
+export const browserFiles = (files, options) => {
+  check(pick(files), 'files', 'it must be a list of files, a folder or a zip');
+  return { load: handler(files, options).load };
+};
+
+export const objectStore = ({ sign, ...options }) => {
+  check(typeof sign === 'function', 'sign', 'it must be a function that gives the URL of a file');
+  return { save: handler({ sign }, options).save };
+};
 
 export const fromMemory = (artifacts) => ({ load: async () => artifacts });
 export const withSaveHandler = (save) => ({ save: async (artifacts) => save(artifacts) });
 
 const known = () => [...STORES, ...registry.stores.keys()];
-const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\/./i.exec(url)?.[1].toLowerCase() : undefined);
+const serves = (url) => [...known(), ...TRANSFERS].includes(schemeOf(url)) && !/:\/\/$/.test(url);
 const answers = (routers, url, options) => [
   ...routers.map((router) => router(url, options)).filter((answer) => answer != null),
-  ...(known().includes(schemeOf(url)) ? [handler(url, options)] : []),
+  ...(serves(url) ? [handler(url, options)] : []),
 ];
 
 export const registerSaveRouter = (router) => void registry.saveRouters.push(router);
@@ -66,7 +119,7 @@ function check(ok, argument, why) {
 
 export function registerStore(scheme, store) {
   check(typeof scheme === 'string' && /^[a-z][a-z0-9+.-]*$/.test(scheme), 'scheme', 'it must be lower-case letters, digits, + - .');
-  check(!known().includes(scheme), 'scheme', `"${scheme}://" is taken`);
+  check(![...known(), ...TRANSFERS].includes(scheme), 'scheme', `"${scheme}://" is taken`);
   for (const method of ['save', 'load', 'list', 'remove']) {
     check(typeof store?.[method] === 'function', 'store', `it has no ${method}()`);
   }
@@ -76,7 +129,7 @@ export function registerStore(scheme, store) {
 export function install(tf) {
   check(typeof tf?.io?.registerSaveRouter === 'function', 'tf', 'it has no io.registerSaveRouter(): pass the TensorFlow.js namespace');
   // What TF.js serves itself stays with TF.js: two routers for one URL are an error there.
-  const ours = known().filter((scheme) => tf.io.getSaveHandlers(`${scheme}://m`).length === 0);
+  const ours = [...known(), ...TRANSFERS].filter((scheme) => tf.io.getSaveHandlers(`${scheme}://m`).length === 0);
   const router = (url, options) => (ours.includes(schemeOf(url)) ? handler(url, options) : null);
   tf.io.registerSaveRouter((url) => router(url));
   tf.io.registerLoadRouter(router);

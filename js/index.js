@@ -1,5 +1,6 @@
 // The entry for browsers and bundlers. Importing it does nothing: the wasm is fetched at the first call.
 export {
-  copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, init as default, install, listModels, load, loadModel, moveModel,
-  registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, withSaveHandler,
+  browserFiles, browserHTTPRequest, browserHTTPRequest as http, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler,
+  init as default, install, listModels, load, loadModel, moveModel, objectStore, registerLoadRouter, registerSaveRouter,
+  registerStore, removeModel, save, withSaveHandler,
 } from './core.js';

@@ -1,4 +1,5 @@
-// cargo -> wasm-bindgen (--target web) -> wasm-opt -> pkg/: one package for browsers, bundlers and Node.
+// cargo -> wasm-bindgen (--target web) -> wasm-opt -> pkg/, twice: one package for browsers, bundlers and Node, with a small build
+// of the wasm for pages that only use stores, and one with everything.
 // Prints what it weighs, and exits 1 when that is over budget.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 
 const KB = 1024;
-const BUDGET = { wasm: 95 * KB, js: 10 * KB }; // bytes after gzip -9
+const BUDGET = { wasm: 95 * KB, js: 10 * KB, 'transfers wasm': 140 * KB, 'transfers js': 8 * KB }; // bytes after gzip -9
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);
@@ -35,18 +36,23 @@ const name = 'tfpersist';
 // depend on (or tell) where it was built.
 const parents = new Set(meta.packages.filter((p) => p.source).map((p) => path.dirname(path.dirname(p.manifest_path))));
 const rustflags = [...parents].sort().map((dir) => `--remap-path-prefix=${dir}=deps`);
-run('cargo', ['build', '--release', '--lib', '--target', target],
-  { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: rustflags.join('\x1f') } });
-const built = path.join(meta.target_directory, target, 'release', `${name}.wasm`);
+/** Builds of the wasm, and the features of each. */
+const builds = { [name]: ['--no-default-features'], [`${name}_transfers`]: [] };
+const builtAs = (build) => path.join(meta.target_directory, target, 'release', `${build}.package.wasm`);
+for (const [build, features] of Object.entries(builds)) {
+  run('cargo', ['build', '--release', '--lib', '--target', target, ...features],
+    { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: rustflags.join('\x1f') } });
+  fs.copyFileSync(path.join(meta.target_directory, target, 'release', `${name}.wasm`), builtAs(build));
+}
 
 // --- nothing to do? -------------------------------------------------------------------------------
 // wasm-opt takes most of the time, so the last build's inputs and outputs are remembered by hash.
 const entries = filesIn('js').filter((f) => /\.(js|d\.ts)$/.test(f));
-for (const f of ['index.js', 'node.js', 'core.js', 'index.d.ts']) {
+for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'index.d.ts']) {
   if (!entries.includes(f)) throw new Error(`js/${f} is missing`);
 }
 const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));
-const inputs = hash([built, ...entries.map((f) => `js/${f}`), ...extras,
+const inputs = hash([...Object.keys(builds).map(builtAs), ...entries.map((f) => `js/${f}`), ...extras,
   'pkg.json.template', 'package-lock.json', 'Cargo.toml', 'scripts/build-pkg.mjs']);
 const outputs = () => hash(filesIn('pkg').map((f) => `pkg/${f}`));
 const sizesFile = path.join(meta.target_directory, 'sizes.json');
@@ -56,21 +62,7 @@ if (fresh) console.log('pkg/ is up to date'); else writePackage();
 
 function writePackage() {
   fs.rmSync('pkg', { recursive: true, force: true });
-  // Not `strip = true` in Cargo.toml: that removes the list of features which wasm-opt needs.
-  run('wasm-bindgen', ['--target', 'web', '--no-typescript', '--out-dir', 'pkg', '--out-name', name,
-    '--remove-name-section', '--remove-producers-section', built]);
-  const wasm = `pkg/${name}_bg.wasm`;
-  run('wasm-opt', ['-Oz', wasm, '-o', wasm]);
-  if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
-
-  // The glue is generated, so nobody reads it; our own entries stay readable.
-  const glue = `pkg/${name}.js`;
-  run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
-    `--outfile=${glue}`, '--allow-overwrite']);
-  if (!/new URL\(["'`]tfpersist_bg\.wasm["'`], ?import\.meta\.url\)/.test(fs.readFileSync(glue, 'utf8'))) {
-    throw new Error(`${glue} lost the URL of its .wasm, which bundlers look for`);
-  }
-
+  Object.keys(builds).forEach(writeBuild);
   for (const f of entries) {
     if (fs.existsSync(`pkg/${f}`)) throw new Error(`js/${f} has the name of a generated file`);
     fs.mkdirSync(path.dirname(`pkg/${f}`), { recursive: true });
@@ -81,6 +73,23 @@ function writePackage() {
   // Snippets (JavaScript inside the Rust sources) run on import.
   if (fs.existsSync('pkg/snippets')) pkg.sideEffects = ['./snippets/**'];
   fs.writeFileSync('pkg/package.json', JSON.stringify(pkg, null, 2) + '\n');
+}
+
+function writeBuild(build) {
+  // Not `strip = true` in Cargo.toml: that removes the list of features which wasm-opt needs.
+  run('wasm-bindgen', ['--target', 'web', '--no-typescript', '--out-dir', 'pkg', '--out-name', build,
+    '--remove-name-section', '--remove-producers-section', builtAs(build)]);
+  const wasm = `pkg/${build}_bg.wasm`;
+  run('wasm-opt', ['-Oz', wasm, '-o', wasm]);
+  if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
+
+  // The glue is generated, so nobody reads it; our own entries stay readable.
+  const glue = `pkg/${build}.js`;
+  run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
+    `--outfile=${glue}`, '--allow-overwrite']);
+  if (!new RegExp(`new URL\\(["'\`]${build}_bg\\.wasm["'\`], ?import\\.meta\\.url\\)`).test(fs.readFileSync(glue, 'utf8'))) {
+    throw new Error(`${glue} lost the URL of its .wasm, which bundlers look for`);
+  }
 }
 
 // "{{field}}" becomes that field of Cargo.toml, whatever its type; without a value the key is dropped.
@@ -97,14 +106,20 @@ const weigh = (f) => {
   return { file: f, raw: bytes.length, gzip: zlib.gzipSync(bytes, { level: 9 }).length };
 };
 const sum = (files, key) => files.reduce((n, f) => n + f[key], 0);
-const part = (pattern) => {
-  const files = filesIn('pkg').filter((f) => pattern.test(f)).map(weigh);
+const part = (pattern, without) => {
+  const files = filesIn('pkg').filter((f) => pattern.test(f) && !without?.test(f)).map(weigh);
   return { raw: sum(files, 'raw'), gzip: sum(files, 'gzip'), files };
 };
-const sizes = { wasm: part(/\.wasm$/), js: part(/\.js$/) };
+const late = /^(tfpersist_transfers|all|node)/; // what a page that only uses stores never fetches
+const sizes = {
+  wasm: part(/\.wasm$/, late),
+  js: part(/\.js$/, late),
+  'transfers wasm': part(/^tfpersist_transfers.*\.wasm$/),
+  'transfers js': part(/^(tfpersist_transfers|all).*\.js$/),
+};
 fs.writeFileSync(sizesFile, JSON.stringify({ inputs, outputs: outputs(), budget: BUDGET, ...sizes }, null, 2) + '\n');
 
-const line = (...cells) => console.log(cells.map((c, i) => (i ? String(c).padStart(10) : c.padEnd(6))).join(''));
+const line = (...cells) => console.log(cells.map((c, i) => (i ? String(c).padStart(10) : c.padEnd(15))).join(''));
 line('pkg/', 'bytes', 'gzip -9', 'budget', '');
 let over = false;
 for (const [what, { raw, gzip }] of Object.entries(sizes)) {

@@ -1,6 +1,6 @@
 //! A model in transit: a header (all but the weights, opaque) and the weights. To and from ModelArtifacts, and its info as TF.js computes it.
 
-use js_sys::{Array, ArrayBuffer, Date, JSON, JsString, Object};
+use js_sys::{Array, ArrayBuffer, Date, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
 use crate::context::Context;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
 use crate::manifest::{self, RawQuantization, RawSpec, WeightSpec};
-use crate::weights::Weights;
+use crate::weights::{self, Weights};
 
 /// A model on its way from a source to a sink.
 pub struct Model {
@@ -20,6 +20,8 @@ pub struct Model {
     specs: Option<Vec<WeightSpec>>,
     /// When the source stored it, in milliseconds since 1970, where the source knows.
     pub saved: Option<f64>,
+    /// Whether its bytes have been counted by the progress already, as they came.
+    pub is_counted: bool,
 }
 
 impl Model {
@@ -42,7 +44,7 @@ impl Model {
     /// As [`Model::from_artifacts`].
     pub fn new(header: Header, weights: Weights) -> Result<Self> {
         let specs = header.specs()?;
-        let model = Self { header, weights, specs, saved: None };
+        let model = Self { header, weights, specs, saved: None, is_counted: false };
         if let Some(received) = model.weights.byte_length() {
             model.check_total(received, &|offset| model.weights.read_u32(offset))?;
         }
@@ -52,18 +54,37 @@ impl Model {
     /// All weight bytes in one buffer, checked against the specs; the weights are used up. `None` when the model has none.
     ///
     /// # Errors
-    /// As [`Weights::join`].
+    /// As [`Model::pieces`]; [`Error::InvalidArgument`] when the engine has no room for one buffer.
     pub async fn join(&mut self, cx: &Context) -> Result<Option<ArrayBuffer>> {
+        let is_counted = self.is_counted;
+        match self.pieces(cx).await? {
+            None => Ok(None),
+            Some(parts) => weights::concat(&parts, |bytes| {
+                if !is_counted {
+                    cx.advance(bytes, "read")
+                }
+            })
+            .map(Some),
+        }
+    }
+
+    /// All weight bytes as they are, in pieces, checked against the specs; the weights are used up. `None` when the model has none.
+    ///
+    /// # Errors
+    /// As [`Weights::pieces`].
+    pub async fn pieces(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
         let expected = self.specs.as_deref().and_then(manifest::byte_length);
-        cx.expect(self.weights.byte_length().or(expected));
+        if !self.is_counted {
+            cx.expect(self.weights.byte_length().or(expected));
+        }
         let weights = core::mem::replace(&mut self.weights, Weights::None);
-        let streamed = matches!(weights, Weights::Stream(_));
-        let joined = weights.join(expected, cx).await?;
-        if let Some(buffer) = joined.as_ref().filter(|_| streamed) {
-            let all = Weights::Parts(vec![js::view(buffer)?]);
+        let is_stream = matches!(weights, Weights::Stream(_));
+        let pieces = weights.pieces(expected, cx).await?;
+        if let Some(parts) = pieces.clone().filter(|_| is_stream) {
+            let all = Weights::Parts(parts);
             self.check_total(all.byte_length().unwrap_or(0), &|offset| all.read_u32(offset))?;
         }
-        Ok(joined)
+        Ok(pieces)
     }
 
     /// The whole as ModelArtifacts, with `weightData` where the source had it.
@@ -115,8 +136,18 @@ const METADATA: [&str; 8] = [
     "trainingConfig",
 ];
 
+impl AsRef<JsValue> for Header {
+    fn as_ref(&self) -> &JsValue {
+        &self.0
+    }
+}
+
 impl Header {
-    fn of(artifacts: &Object) -> Result<Self> {
+    /// The header of ModelArtifacts.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the topology is binary.
+    pub fn of(artifacts: &Object) -> Result<Self> {
         if js::get(artifacts, "modelTopology").is_instance_of::<ArrayBuffer>() {
             return Err(Error::argument("modelTopology", "it is binary, and only JSON topologies can be stored").into());
         }
@@ -220,10 +251,16 @@ impl Header {
         if !Array::is_array(&specs) {
             return Err(Error::manifest("weightSpecs", "an array", described(&specs)).into());
         }
-        let raw: core::result::Result<Vec<_>, Error> =
-            Array::from(&specs).iter().enumerate().map(|(index, spec)| raw_spec(&spec, index)).collect();
-        Ok(Some(manifest::validate(&raw?, "weightSpecs")?))
+        Ok(Some(manifest::validate(&raw_specs(&Array::from(&specs), "weightSpecs")?, "weightSpecs")?))
     }
+}
+
+/// Weight specs as they came. `place` is what errors call the list.
+///
+/// # Errors
+/// [`Error::Manifest`] for what has no name, dtype or shape.
+pub fn raw_specs(specs: &Array, place: &str) -> core::result::Result<Vec<RawSpec>, Error> {
+    specs.iter().enumerate().map(|(index, spec)| raw_spec(&spec, &format!("{place}[{index}]"))).collect()
 }
 
 fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
@@ -233,8 +270,8 @@ fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
     if json.is_undefined() { Err(wrong(JsValue::UNDEFINED)) } else { Ok(json) }
 }
 
-fn raw_spec(spec: &JsValue, index: usize) -> core::result::Result<RawSpec, Error> {
-    let file = |key: &str| format!("weightSpecs[{index}].{key}");
+fn raw_spec(spec: &JsValue, place: &str) -> core::result::Result<RawSpec, Error> {
+    let file = |key: &str| format!("{place}.{key}");
     let string = |key: &str| {
         let value = js::get(spec, key);
         js::text(&value).ok_or_else(|| Error::manifest(file(key), "a string", described(&value)))

@@ -9,10 +9,11 @@ use web_sys::AbortSignal;
 
 use crate::error::Error;
 use crate::js::{self, Failure, Result};
+use crate::manifest::MAX_SAFE_INTEGER;
 use crate::progress::Progress;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 20] = [
     "signal",
     "onProgress",
     "overwrite",
@@ -26,7 +27,18 @@ const KNOWN: [&str; 13] = [
     "strict",
     "fromTFHub",
     "streamWeights",
+    "concurrency",
+    "retries",
+    "shardBytes",
+    "zip",
+    "files",
+    "fieldNames",
+    "cache",
 ];
+
+/// Fields of a RequestInit that may stand among the options, as in TF.js before 1.0 and in its tutorial.
+const BARE_INIT: [&str; 9] =
+    ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
 
 /// The options of one call, and how far it is.
 pub struct Context {
@@ -54,14 +66,14 @@ impl Context {
         };
         for key in Object::keys(&options) {
             let key = key.as_string().unwrap_or_default();
-            if !KNOWN.contains(&key.as_str()) {
+            if !KNOWN.contains(&key.as_str()) && !BARE_INIT.contains(&key.as_str()) {
                 return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
             }
         }
         let context = Self {
             overwrite: flag(&options, "overwrite")?.unwrap_or(true),
             durability: durability(&options)?,
-            signal: option(&options, "signal", "an AbortSignal")?,
+            signal: signal(&options)?,
             on_progress: option(&options, "onProgress", "a function")?,
             progress: RefCell::default(),
             options,
@@ -96,6 +108,11 @@ impl Context {
             on_progress: None,
             progress: RefCell::default(),
         }
+    }
+
+    /// For what happens on the way: the progress does not see it, and it replaces what is there.
+    pub fn unseen(&self) -> Self {
+        Self { signal: self.signal.clone(), ..self.quiet() }
     }
 
     /// Awaits what a caller's or a host's function gave, a promise or a plain value, but no longer than until the abort.
@@ -139,16 +156,22 @@ impl Context {
     /// Reports bytes that have been read or written.
     pub fn advance(&self, bytes: u64, phase: &str) {
         let fraction = self.progress.borrow_mut().advance(bytes);
-        self.report(fraction, phase);
+        self.report(fraction, phase, None);
+    }
+
+    /// Reports bytes of one of several files.
+    pub fn advance_file(&self, file: &FileProgress, bytes: u64, phase: &str) {
+        let fraction = self.progress.borrow_mut().advance(bytes);
+        self.report(fraction, phase, Some(file));
     }
 
     /// Reports the end.
     pub fn finish(&self) {
         let fraction = self.progress.borrow_mut().finish();
-        self.report(fraction, "done");
+        self.report(fraction, "done", None);
     }
 
-    fn report(&self, fraction: f64, phase: &str) {
+    fn report(&self, fraction: f64, phase: &str, file: Option<&FileProgress>) {
         let Some(on_progress) = &self.on_progress else { return };
         let detail = Object::new();
         {
@@ -159,10 +182,69 @@ impl Context {
             }
         }
         js::set(&detail, "phase", &phase.into());
+        if let Some(file) = file {
+            js::set(&detail, "file", &file.to_js());
+        }
         if let Err(error) = on_progress.call2(&JsValue::UNDEFINED, &fraction.into(), &detail) {
             // A faulty progress bar must not undo a save; nor shall its error be swallowed.
             web_sys::console::error_1(&error);
         }
+    }
+
+    /// The requestInit of the options, a copy, with what stands beside it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a body in it, which would replace the model.
+    pub fn request_init(&self) -> Result<Object> {
+        let init = self.pick(&BARE_INIT);
+        if let Some(given) = option::<Object>(&self.options, "requestInit", "an object")? {
+            Object::try_assign(&init, &given).map_err(js::thrown)?;
+        }
+        if js::get_some(&init, "body").is_some() {
+            return Err(Error::argument("options.requestInit.body", "the body of a save is the model").into());
+        }
+        Ok(init)
+    }
+
+    /// A function of the options.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
+    pub fn function(&self, key: &str) -> Result<Option<Function>> {
+        option(&self.options, key, "a function")
+    }
+
+    /// A text of the options.
+    pub fn text(&self, key: &str) -> Option<String> {
+        js::text(&js::get(&self.options, key))
+    }
+
+    /// A flag of the options, false unless given.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything but true and false.
+    pub fn flag(&self, key: &str) -> Result<bool> {
+        flag(&self.options, key).map(Option::unwrap_or_default)
+    }
+
+    /// A whole number of the options, of `least` or more.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
+    pub fn number(&self, key: &str, least: u64) -> Result<Option<u64>> {
+        let Some(value) = js::get_some(&self.options, key) else { return Ok(None) };
+        let whole = value.as_f64().filter(|n| n.fract() == 0.0 && *n >= least as f64 && *n <= MAX_SAFE_INTEGER as f64);
+        let wrong = || Error::argument(format!("options.{key}"), format!("it must be a whole number from {least}"));
+        Ok(Some(whole.ok_or_else(wrong)? as u64))
+    }
+
+    /// How many files are under way at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything but a whole number from 1.
+    pub fn lanes(&self) -> Result<usize> {
+        // A browser opens no more than six connections to a server by HTTP/1.1.
+        Ok(self.number("concurrency", 1)?.map_or(6, |lanes| lanes.min(1000) as usize))
     }
 
     /// The part of the options that `model.save` takes.
@@ -186,6 +268,29 @@ impl Context {
     }
 }
 
+/// How far one of several files is.
+#[derive(Clone, Debug)]
+pub struct FileProgress {
+    /// Its name, or its URL.
+    pub name: String,
+    /// Its bytes so far.
+    pub loaded: u64,
+    /// Its bytes in all, when known.
+    pub total: Option<u64>,
+}
+
+impl FileProgress {
+    fn to_js(&self) -> Object {
+        let file = Object::new();
+        js::set(&file, "name", &self.name.as_str().into());
+        js::set(&file, "loaded", &(self.loaded as f64).into());
+        if let Some(total) = self.total {
+            js::set(&file, "total", &(total as f64).into());
+        }
+        file
+    }
+}
+
 /// A listener on a signal, gone when dropped.
 pub struct OnAbort {
     signal: AbortSignal,
@@ -202,6 +307,14 @@ fn option<T: JsCast>(options: &Object, key: &str, what: &str) -> Result<Option<T
     let Some(value) = js::get_some(options, key) else { return Ok(None) };
     let wrong = |_| Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
     value.dyn_into().map(Some).map_err(wrong)
+}
+
+/// The signal of the options, or else of its requestInit.
+fn signal(options: &Object) -> Result<Option<AbortSignal>> {
+    let init = js::get(options, "requestInit");
+    let holder =
+        if js::get_some(options, "signal").is_none() && init.is_object() { init.unchecked_ref() } else { options };
+    option(holder, "signal", "an AbortSignal")
 }
 
 fn flag(options: &Object, key: &str) -> Result<Option<bool>> {

@@ -10,7 +10,7 @@ use crate::js::{self, Result};
 const WINDOW: u32 = 12 * 32 * 1024;
 
 /// Feeds all bytes to `see`, a window at a time.
-fn through_window(bytes: &Uint8Array, mut see: impl FnMut(&[u8])) {
+pub fn through_window(bytes: &Uint8Array, mut see: impl FnMut(&[u8])) {
     let mut window = vec![0_u8; bytes.length().min(WINDOW) as usize];
     let mut start = 0;
     while start < bytes.length() {

@@ -78,6 +78,16 @@ pub enum Error {
         /// Bytes that are there.
         received: u64,
     },
+    /// The bytes are not those that were written.
+    #[error("{file} is damaged: expected {expected}, found {received}")]
+    Checksum {
+        /// Which file.
+        file: String,
+        /// The checksum that was written with it.
+        expected: String,
+        /// That of what is there.
+        received: String,
+    },
     /// A stored model is damaged.
     #[error("The model at \"{url}\" is damaged: {file}: expected {expected}, found {received}")]
     Corrupt {
@@ -90,6 +100,30 @@ pub enum Error {
         /// What is there.
         received: String,
     },
+    /// Files that a person chose, or a folder or zip holds, are not those that the model JSON names.
+    #[error("These files do not make a model: {}", list(.problems))]
+    Files {
+        /// All that is wrong, at least one.
+        problems: Vec<FileProblem>,
+    },
+    /// A server answered with a status that is not a success.
+    #[error("{url} answered {status}{}", reason(.why))]
+    HttpStatus {
+        /// The request's.
+        url: String,
+        /// The status, for example 404.
+        status: u16,
+        /// The beginning of what the server sent with it.
+        why: String,
+    },
+    /// A request got no answer, or not all of it.
+    #[error("{url} could not be fetched (network, or a server that does not allow it by CORS): {why}")]
+    Network {
+        /// The request's.
+        url: String,
+        /// The host's own words.
+        why: String,
+    },
     /// The caller passed something that makes no sense.
     #[error("{argument}: {why}")]
     InvalidArgument {
@@ -99,13 +133,32 @@ pub enum Error {
         why: String,
     },
     /// The engine's storage failed for a reason of its own; the cause has it.
-    #[error("The browser's storage failed at \"{url}\": {why}")]
+    #[error("The storage failed at \"{url}\": {why}")]
     Storage {
         /// The model, or the store.
         url: String,
         /// The engine's own words.
         why: String,
     },
+}
+
+/// What is wrong with one of the files that are to be a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileProblem {
+    /// Its name, or that of the shards together.
+    pub file: String,
+    /// `missing`, `superfluous`, `duplicate`, `truncated` or `oversized`.
+    pub problem: &'static str,
+    /// Bytes that it should have and that it has, where that is the problem.
+    pub sizes: Option<(u64, u64)>,
+}
+
+impl FileProblem {
+    /// A file of a wrong size.
+    pub fn size(file: impl Into<String>, expected: u64, received: u64) -> Self {
+        let problem = if received < expected { "truncated" } else { "oversized" };
+        Self { file: file.into(), problem, sizes: Some((expected, received)) }
+    }
 }
 
 impl Error {
@@ -120,7 +173,12 @@ impl Error {
             Error::QuotaExceeded { .. } => "ERR_QUOTA_EXCEEDED",
             Error::Manifest { .. } => "ERR_MANIFEST",
             Error::SizeMismatch { .. } => "ERR_SIZE_MISMATCH",
+            Error::Checksum { .. } => "ERR_CHECKSUM",
             Error::Corrupt { .. } => "ERR_CORRUPT",
+            Error::Files { problems } if problems.iter().all(|problem| problem.sizes.is_some()) => "ERR_SIZE_MISMATCH",
+            Error::Files { .. } => "ERR_MANIFEST",
+            Error::HttpStatus { .. } => "ERR_HTTP_STATUS",
+            Error::Network { .. } => "ERR_NETWORK",
             Error::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
             Error::Storage { .. } => "ERR_STORAGE",
         }
@@ -134,7 +192,12 @@ impl Error {
             Error::NotFound { .. } => "NotFoundError",
             Error::AlreadyExists { .. } => "ConstraintError",
             Error::QuotaExceeded { .. } => "QuotaExceededError",
-            Error::Manifest { .. } | Error::SizeMismatch { .. } | Error::Corrupt { .. } => "DataError",
+            Error::Manifest { .. }
+            | Error::SizeMismatch { .. }
+            | Error::Checksum { .. }
+            | Error::Corrupt { .. }
+            | Error::Files { .. } => "DataError",
+            Error::HttpStatus { .. } | Error::Network { .. } => "NetworkError",
             Error::Storage { .. } => "OperationError",
         }
     }
@@ -161,9 +224,27 @@ impl Error {
                 expected: format!("{expected} bytes"),
                 received: format!("{received} bytes"),
             },
+            Error::Files { problems } => {
+                let file = problems.iter().map(|problem| problem.file.as_str()).collect::<Vec<_>>().join(" and ");
+                let sizes = problems.first().and_then(|problem| problem.sizes).unwrap_or_default();
+                let [expected, received] = [sizes.0, sizes.1].map(|bytes| format!("{bytes} bytes"));
+                Error::Corrupt { url, file, expected, received }
+            }
             other => other,
         }
     }
+}
+
+fn reason(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
+fn list(problems: &[FileProblem]) -> String {
+    let told = |problem: &FileProblem| match problem.sizes {
+        None => format!("{} is {}", problem.file, problem.problem),
+        Some((expected, received)) => format!("{} has {received} bytes instead of {expected}", problem.file),
+    };
+    problems.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 fn schemes(known: &[String]) -> String {

@@ -55,6 +55,12 @@ impl Info {
         Self { saved: replaced.map_or(Date::now(), |replaced| Date::now().max(replaced + 1.0)), ..self }
     }
 
+    /// The same, dated by what stored it.
+    #[must_use]
+    pub fn saved_at(self, saved: f64) -> Self {
+        Self { saved, ..self }
+    }
+
     /// Bytes of all of it.
     pub fn total(self) -> u64 {
         self.topology_bytes.saturating_add(self.specs_bytes).saturating_add(self.weight_bytes)

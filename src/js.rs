@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
-use crate::error::Error;
+use crate::error::{Error, FileProblem};
 
 /// A failure on its way to JavaScript.
 #[derive(Debug)]
@@ -75,13 +75,7 @@ pub fn thrown(value: JsValue) -> Failure {
 /// For `map_err`: a storage failure at `url`. A quota failure is one of its own; anything else keeps the engine's words.
 pub fn storage(url: &str, needed: u64) -> impl FnOnce(JsValue) -> Failure {
     move |cause| {
-        let (name, message) = match cause.dyn_ref::<js_sys::Error>() {
-            Some(error) => (String::from(error.name()), String::from(error.message())),
-            None => match cause.dyn_ref::<DomException>() {
-                Some(exception) => (exception.name(), exception.message()),
-                None => ("unknown".into(), String::new()),
-            },
-        };
+        let (name, message) = words(&cause);
         let url = url.to_owned();
         let error = match name.as_str() {
             "QuotaExceededError" | "NS_ERROR_DOM_QUOTA_REACHED" => {
@@ -93,6 +87,17 @@ pub fn storage(url: &str, needed: u64) -> impl FnOnce(JsValue) -> Failure {
             _ => Error::Storage { url, why: format!("{name}: {message}") },
         };
         Failure::known(error, Some(cause))
+    }
+}
+
+/// The name and the message of what a host threw.
+pub fn words(cause: &JsValue) -> (String, String) {
+    match cause.dyn_ref::<js_sys::Error>() {
+        Some(error) => (String::from(error.name()), String::from(error.message())),
+        None => match cause.dyn_ref::<DomException>() {
+            Some(exception) => (exception.name(), exception.message()),
+            None => ("unknown".into(), String::new()),
+        },
     }
 }
 
@@ -127,13 +132,31 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
             set("usage", usage.into());
             set("quota", quota.into());
         }
-        Error::Manifest { file, expected, received } => parts(&set, file, expected.into(), received.into()),
+        Error::Manifest { file, expected, received } | Error::Checksum { file, expected, received } => {
+            parts(&set, file, expected.into(), received.into())
+        }
         Error::SizeMismatch { file, expected, received } => {
             parts(&set, file, (expected as f64).into(), (received as f64).into());
         }
         Error::Corrupt { url, file, expected, received } => {
             set("url", url.into());
             parts(&set, file, expected.into(), received.into());
+        }
+        Error::Files { problems } => {
+            let told: Vec<Object> = problems.iter().map(problem_to_js).collect();
+            for key in ["file", "expected", "received"] {
+                set(key, told.first().map_or(JsValue::UNDEFINED, |first| get(first, key)));
+            }
+            set("problems", told.into_iter().collect::<Array>().into());
+        }
+        Error::HttpStatus { url, status, why } => {
+            set("url", url.into());
+            set("status", status.into());
+            set("why", why.into());
+        }
+        Error::Network { url, why } => {
+            set("url", url.into());
+            set("why", why.into());
         }
         Error::InvalidArgument { argument, why } => {
             set("argument", argument.into());
@@ -144,6 +167,17 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
         set("cause", cause);
     }
     object.into()
+}
+
+fn problem_to_js(problem: &FileProblem) -> Object {
+    let told = Object::new();
+    set(&told, "file", &problem.file.as_str().into());
+    set(&told, "problem", &problem.problem.into());
+    if let Some((expected, received)) = problem.sizes {
+        set(&told, "expected", &(expected as f64).into());
+        set(&told, "received", &(received as f64).into());
+    }
+    told
 }
 
 fn parts(set: &impl Fn(&str, JsValue), file: String, expected: JsValue, received: JsValue) {

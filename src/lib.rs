@@ -16,27 +16,43 @@
 //! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
 //! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
 
+#![cfg_attr(not(feature = "transfers"), allow(dead_code))] // what only transfers use
+
 // Floor 0: pure.
 mod dtype;
 mod error;
 mod manifest;
+#[cfg(feature = "transfers")]
+mod parallel;
 mod progress;
+#[cfg(feature = "transfers")]
+mod shard;
 mod url;
 
 // Floor 1: the boundary.
 mod artifacts;
 mod context;
 mod digest;
+#[cfg(feature = "transfers")]
+mod host;
 mod idb;
 mod info;
 mod js;
 mod locks;
+#[cfg(feature = "transfers")]
+mod model_files;
+#[cfg(feature = "transfers")]
+mod model_json;
 mod weights;
 
 // Floor 2: the media.
 mod store;
+#[cfg_attr(not(feature = "transfers"), path = "no_transfer.rs")]
+mod transfer;
 
 // Floor 3: routes and verbs.
+#[cfg(feature = "transfers")]
+mod cache;
 mod route;
 mod verbs;
 
@@ -75,13 +91,13 @@ pub async fn load_model(tf: JsValue, source: JsValue, options: JsValue) -> Resul
     Ok(verbs::load_model(&tf, &source, &options).await?)
 }
 
-/// All stored models: an object from URL to ModelArtifactsInfo.
+/// All stored models: an object from URL to ModelArtifactsInfo. Takes options, or a URL that the others begin with, and options.
 ///
 /// # Errors
 /// As [`save`].
 #[wasm_bindgen(js_name = listModels, skip_typescript)]
-pub async fn list_models(options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::list_models(&options).await?)
+pub async fn list_models(prefix: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::list_models(&prefix, &options).await?)
 }
 
 /// Copies a model; resolves with the destination's ModelArtifactsInfo.

@@ -9,6 +9,8 @@ use crate::info::Info;
 use crate::js::{self, Result};
 
 pub mod custom;
+#[cfg(feature = "transfers")]
+pub mod file_system;
 pub mod indexed_db;
 pub mod local_storage;
 pub mod memory;
@@ -29,8 +31,9 @@ pub trait Store {
     /// Stores a model, replacing what was there; resolves when it is committed.
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info>;
 
-    /// Everything that is stored, damaged entries marked.
-    async fn list(&self, cx: &Context) -> Result<Vec<Entry>>;
+    /// Everything that is stored, damaged entries marked. Who calls wants only paths that begin with `prefix`; a store may
+    /// use that, or give all.
+    async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>>;
 
     /// Removes a model, also a damaged one. `None`: what is stored there now is not which was meant, and stays.
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>>;

@@ -47,6 +47,31 @@ impl ModelUrl {
     }
 }
 
+/// The URL of a model JSON, cut where the URLs of its weight files are put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonUrl<'a> {
+    /// All up to the file's name: `https://host/models/`. Empty for a bare name.
+    pub folder: &'a str,
+    /// `?` and what follows, up to a `#`; empty when there is none. It may hold `/`.
+    pub query: &'a str,
+}
+
+impl<'a> JsonUrl<'a> {
+    /// Cuts the URL.
+    pub fn cut(url: &'a str) -> Self {
+        let url = url.split_once('#').map_or(url, |(url, _)| url);
+        let (file, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        let (folder, _) = file.split_at(file.rfind('/').map_or(0, |slash| slash + 1));
+        Self { folder, query }
+    }
+
+    /// The URL of a file beside it, in `folder` or in another one; the query goes along, unless the file has its own.
+    pub fn beside(&self, folder: Option<&str>, path: &str) -> String {
+        let query = if path.contains('?') { "" } else { self.query };
+        format!("{}{path}{query}", folder.unwrap_or(self.folder))
+    }
+}
+
 impl fmt::Display for ModelUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.path)
@@ -66,6 +91,20 @@ mod tests {
         assert!(ModelUrl::parse("indexeddb://").is_ok_and(|url| url.filled().is_err()));
     }
 
+    #[test]
+    fn weight_files_lie_beside_the_json() {
+        for (url, path, whole) in [
+            ("https://h/a/m.json", "./s.bin", "https://h/a/./s.bin"),
+            ("https://h/a/m.json?t=x/y&u=1", "s.bin", "https://h/a/s.bin?t=x/y&u=1"),
+            ("https://h/a/m.json?t=1#top/x", "s.bin?own=1", "https://h/a/s.bin?own=1"),
+            ("m.json", "s.bin", "s.bin"),
+            ("?model=a/b", "s.bin", "s.bin?model=a/b"),
+        ] {
+            assert_eq!(JsonUrl::cut(url).beside(None, path), whole);
+        }
+        assert_eq!(JsonUrl::cut("https://h/m.json?q").beside(Some("/w/"), "s.bin"), "/w/s.bin?q");
+    }
+
     proptest! {
         #[test]
         fn any_path_survives(scheme in "[a-z][a-z0-9+.-]{0,9}", path in ".*") {
@@ -77,7 +116,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(text in ".*") {
-            let _ = ModelUrl::parse(&text);
+            let _ = (ModelUrl::parse(&text), JsonUrl::cut(&text).beside(None, &text));
         }
     }
 }

@@ -14,13 +14,21 @@ use crate::js::{self, Result};
 use crate::route::{self, AnyStore, Route};
 use crate::store::{Entry, Store, Which};
 
+#[cfg(feature = "transfers")]
+use crate::cache::open;
+
+#[cfg(not(feature = "transfers"))]
+async fn open(source: &Route, cx: &Context) -> Result<Model> {
+    source.open(cx).await
+}
+
 /// How often a move between stores begins again because somebody saved to the source meanwhile.
 const MOVE_ATTEMPTS: u32 = 3;
 
 /// `save(model, target, options)`.
 pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let target = Route::to_save(target)?;
+    let target = Route::to_save(target, &cx)?;
     let model = Model::from_artifacts(&artifacts_of(model, &cx).await?)?;
     put(&target, model, &cx).await
 }
@@ -28,7 +36,7 @@ pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Resul
 /// `load(source, options)`.
 pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let artifacts = Route::to_load(source, &cx)?.open(&cx).await?.into_artifacts(&cx).await?;
+    let artifacts = open(&Route::to_load(source, &cx)?, &cx).await?.into_artifacts(&cx).await?;
     cx.check()?;
     cx.finish();
     Ok(artifacts.into())
@@ -48,12 +56,18 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
     cx.settled(load.call2(tf, &handler, &cx.load_config())).await
 }
 
-/// `listModels(options)`. A store that does not exist here is left out; one that fails is a damaged entry.
-pub async fn list_models(options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
+/// `listModels(options)`, `listModels(prefix, options)`: what begins with the prefix, a URL such as `indexeddb://` or `file:///models`.
+/// A store that does not exist here is left out; one that fails is a damaged entry.
+pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
+    let prefix = if first.is_string() { Some(route::prefix(first)?) } else { None };
+    let cx = Context::new(if prefix.is_some() { second } else { first })?;
+    let (stores, prefix) = match prefix {
+        None => (route::stores(), String::new()),
+        Some((store, prefix)) => (vec![store], prefix),
+    };
     let models = Object::new();
-    for store in route::stores() {
-        let entries = match store.list(&cx).await {
+    for store in stores {
+        let entries = match store.list(&prefix, &cx).await {
             Ok(entries) => entries,
             Err(failure) => {
                 cx.check()?;
@@ -64,7 +78,7 @@ pub async fn list_models(options: &JsValue) -> Result<JsValue> {
                 }
             }
         };
-        for entry in entries {
+        for entry in entries.into_iter().filter(|entry| entry.path.starts_with(&prefix) || entry.path.is_empty()) {
             js::define(&models, &store.url(&entry.path), &entry.to_js());
         }
     }
@@ -74,7 +88,7 @@ pub async fn list_models(options: &JsValue) -> Result<JsValue> {
 /// `copyModel(source, destination, options)`.
 pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination)?);
+    let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, &cx)?);
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
@@ -85,7 +99,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
 /// `moveModel(source, destination, options)`.
 pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let ((source, from), (destination, to)) = (Route::to_store(source)?, Route::to_store(destination)?);
+    let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
     let is_same_store = source.scheme() == destination.scheme();
     if is_same_store && from == to {
         return Err(Error::argument("destination", "it is the source itself").into());
@@ -132,7 +146,7 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
 /// `removeModel(url, options)`.
 pub async fn remove_model(url: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let (store, path) = Route::to_store(url)?;
+    let (store, path) = Route::to_store(url, &cx)?;
     match store.remove(&path, Which::Any, &cx).await? {
         Some(entry) => Ok(entry.to_js().into()),
         None => Err(Error::NotFound { url: store.url(&path) }.into()),

@@ -32,7 +32,11 @@ impl Weights {
         }
     }
 
-    fn of_data(data: &JsValue) -> Result<Self> {
+    /// Those of a `weightData`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything but bytes.
+    pub fn of_data(data: &JsValue) -> Result<Self> {
         let pieces = if Array::is_array(data) { Array::from(data) } else { Array::of1(data) };
         let parts: Option<Vec<_>> = pieces.iter().map(|piece| js::bytes(&piece)).collect();
         let wrong = || {
@@ -45,7 +49,11 @@ impl Weights {
         parts.map(Weights::Parts).ok_or_else(wrong)
     }
 
-    fn of_stream(stream: &JsValue) -> Result<Self> {
+    /// A stream's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for what is no stream; what a locked one throws.
+    pub fn of_stream(stream: &JsValue) -> Result<Self> {
         let wrong = || Error::argument("getWeightStream", "it must give a ReadableStream");
         let get_reader = js::method(stream, "getReader").ok_or_else(wrong)?;
         // A locked stream throws here.
@@ -78,27 +86,32 @@ impl Weights {
         Some(u32::from_le_bytes(bytes))
     }
 
-    /// All bytes in one buffer. A model that is in one already is not copied. `expected` is what the specs describe, when they tell.
+    /// All bytes, in the pieces in which they are; a stream is read to its end. `expected` is what the specs describe, when they tell.
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] when a stream has more or fewer bytes; the signal's reason; what the stream throws.
-    pub async fn join(self, expected: Option<u64>, cx: &Context) -> Result<Option<ArrayBuffer>> {
+    pub async fn pieces(self, expected: Option<u64>, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
         match self {
             Weights::None => Ok(None),
-            Weights::Parts(parts) => concat(&parts, cx).map(Some),
+            Weights::Parts(parts) => Ok(Some(parts)),
             Weights::Stream(reader) => {
                 let drained = drain(&reader, expected, cx).await;
-                if drained.is_err()
-                    && let Some(cancel) = js::method(&reader, "cancel")
-                    && let Ok(cancelled) = cancel.call0(&reader)
-                {
-                    // Tell the source that nobody will read on. It may take its time: nobody waits, and its answer,
-                    // like the failure that it may end in, does not matter any more.
-                    let _ = Promise::all_settled(&Array::of1(&cancelled));
+                if drained.is_err() {
+                    cancel(&reader);
                 }
-                concat(&drained?, cx).map(Some)
+                drained.map(Some)
             }
         }
+    }
+}
+
+/// Tells a source that nobody will read on. It may take its time: nobody waits, and its answer, like the failure that it
+/// may end in, does not matter any more.
+pub fn cancel(reader: &JsValue) {
+    if let Some(cancel) = js::method(reader, "cancel")
+        && let Ok(cancelled) = cancel.call0(reader)
+    {
+        let _ = Promise::all_settled(&Array::of1(&cancelled));
     }
 }
 
@@ -107,12 +120,16 @@ pub fn length(parts: &[Uint8Array]) -> u64 {
     parts.iter().map(|part| u64::from(part.length())).sum()
 }
 
-fn concat(parts: &[Uint8Array], cx: &Context) -> Result<ArrayBuffer> {
+/// All parts in one buffer. A model that is in one already is not copied. `count` hears of the bytes of each part.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when the engine has no room for it, or a part was transferred away.
+pub fn concat(parts: &[Uint8Array], count: impl Fn(u64)) -> Result<ArrayBuffer> {
     if let [part] = parts
         && js::get(&part.buffer(), "byteLength") == f64::from(part.length())
         && part.buffer().is_instance_of::<ArrayBuffer>()
     {
-        cx.advance(u64::from(part.length()), "read");
+        count(u64::from(part.length()));
         return Ok(part.buffer());
     }
     let buffer = js::allocate(length(parts))?;
@@ -121,7 +138,7 @@ fn concat(parts: &[Uint8Array], cx: &Context) -> Result<ArrayBuffer> {
     for part in parts {
         js::copy_into(&joined, part, offset)?;
         offset += part.length();
-        cx.advance(u64::from(part.length()), "read");
+        count(u64::from(part.length()));
     }
     Ok(buffer)
 }

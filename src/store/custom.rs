@@ -46,7 +46,7 @@ impl Store for Custom {
         Ok(Info::from_js(&answer).unwrap_or(info))
     }
 
-    async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
+    async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let listed = Object::from(self.call("list", "", None, cx).await?);
         let paths = Object::keys(&listed);
         let entry = |path: String| {

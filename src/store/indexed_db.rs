@@ -52,7 +52,7 @@ impl Store for IndexedDb {
         transaction.settle(outcome, needed, cx).await
     }
 
-    async fn list(&self, cx: &Context) -> Result<Vec<Entry>> {
+    async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let db = Connection::open(&SCHEMA, &self.url(""), cx).await?;
         let transaction = db.read(&STORES)?;
         let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);

@@ -79,7 +79,7 @@ impl Store for LocalStorage {
         Ok(info)
     }
 
-    async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
+    async fn list(&self, _prefix: &str, _cx: &Context) -> Result<Vec<Entry>> {
         let storage = texts("list")?;
         let found = Map::new();
         let all = keys(&storage).map_err(js::storage(&self.url(""), 0))?;

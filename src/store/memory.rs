@@ -1,5 +1,7 @@
 //! `memory://`: models that live as long as the page. The reference for the conformance suite.
 
+use std::cell::RefCell;
+
 use js_sys::{Array, ArrayBuffer, Map, Object};
 use wasm_bindgen::JsValue;
 
@@ -12,7 +14,12 @@ use crate::js::{self, Failure, Result};
 
 thread_local! {
     /// From path to `{ artifacts, info }`.
-    static MODELS: Map = Map::new();
+    static MODELS: RefCell<Map> = RefCell::new(Map::new());
+}
+
+/// Keeps the models in this map, which another build of ours may share.
+pub fn share(models: Map) {
+    MODELS.set(models);
 }
 
 /// The memory of this page or worker.
@@ -39,8 +46,8 @@ impl Store for Memory {
         self.keep(path, &artifacts, info, cx)
     }
 
-    async fn list(&self, _cx: &Context) -> Result<Vec<Entry>> {
-        let paths = MODELS.with(|models| Array::from(&models.keys()));
+    async fn list(&self, _prefix: &str, _cx: &Context) -> Result<Vec<Entry>> {
+        let paths = MODELS.with_borrow(|models| Array::from(&models.keys()));
         let entry = |path: String| Some(Entry::sound(&path, self.find(&path).ok()?.1));
         Ok(paths.iter().filter_map(|path| entry(js::text(&path)?)).collect())
     }
@@ -50,21 +57,21 @@ impl Store for Memory {
         if !which.is(Some(info.saved)) {
             return Ok(None);
         }
-        MODELS.with(|models| models.delete(&path.into()));
+        MODELS.with_borrow(|models| models.delete(&path.into()));
         Ok(Some(Entry::sound(path, info)))
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
         let (artifacts, info) = self.find(from)?;
         let info = self.keep(to, &artifacts, info, cx)?;
-        MODELS.with(|models| models.delete(&from.into()));
+        MODELS.with_borrow(|models| models.delete(&from.into()));
         Ok(Some(info))
     }
 }
 
 impl Memory {
     fn find(&self, path: &str) -> Result<(JsValue, Info)> {
-        let found = MODELS.with(|models| models.get(&path.into()));
+        let found = MODELS.with_borrow(|models| models.get(&path.into()));
         let info = Info::from_js(&js::get(&found, "info")).ok_or_else(|| Error::NotFound { url: self.url(path) })?;
         Ok((js::get(&found, "artifacts"), info))
     }
@@ -78,7 +85,7 @@ impl Memory {
         let kept = Object::new();
         js::set(&kept, "artifacts", artifacts);
         js::set(&kept, "info", &info.to_js());
-        MODELS.with(|models| models.set(&path.into(), &kept));
+        MODELS.with_borrow(|models| models.set(&path.into(), &kept));
         Ok(info)
     }
 }

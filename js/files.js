@@ -1,0 +1,49 @@
+// What a person picked or dropped, as `{ files: [{ path, blob }], loose }` for the wasm. The first half must run inside the
+// event: a DataTransfer is empty after it.
+
+const isFolder = (value) => value?.kind === 'directory' || value?.isDirectory === true;
+const isHandle = (value) => typeof value?.getFile === 'function' || typeof value?.file === 'function' || isFolder(value);
+/** A File or a Blob; an ArrayBuffer has a `slice`, too, but no `arrayBuffer`. */
+const isBlob = (value) => typeof value?.arrayBuffer === 'function' && typeof value.slice === 'function';
+const isDrop = (item) => typeof item?.getAsFile === 'function';
+
+/** Takes out of a drop what is gone after the event. A string among the dropped is no file. */
+const taken = (item) => (isDrop(item) ? item.webkitGetAsEntry?.() ?? item.getAsFile() : item);
+
+/** A list of files, entries and handles, or `undefined` when the source is something else. */
+export function pick(source) {
+  if (isBlob(source) || isHandle(source)) return [source];
+  const list = source?.items ?? source;
+  if (typeof list !== 'object' || typeof list?.length !== 'number') return undefined;
+  const picked = Array.from(list, taken).filter((item) => item != null);
+  return picked.every((item) => isBlob(item) || isHandle(item)) ? picked : undefined;
+}
+
+/** All files of it, those in folders, too. */
+export async function walk(picked) {
+  const files = [];
+  for (const item of picked) await walkInto(files, item, '');
+  return { files, loose: picked.some((item) => isFolder(item) || item.webkitRelativePath) };
+}
+
+async function walkInto(files, item, folder) {
+  const path = folder + (item.name ?? '');
+  if (isFolder(item)) {
+    for await (const child of children(item)) await walkInto(files, child, `${path}/`);
+  } else if (isBlob(item)) {
+    files.push({ path: item.webkitRelativePath || path, blob: item });
+  } else {
+    files.push({ path, blob: await (item.getFile?.() ?? new Promise((resolve, reject) => { item.file(resolve, reject); })) });
+  }
+}
+
+/** Of a FileSystemDirectoryHandle, or of the older FileSystemDirectoryEntry, which gives them in portions. */
+async function* children(folder) {
+  if (folder.values) return yield* folder.values();
+  const reader = folder.createReader();
+  for (;;) {
+    const portion = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
+    if (portion.length === 0) return undefined;
+    yield* portion;
+  }
+}

@@ -1,0 +1,119 @@
+//! `load(url, { cache })`: a server's model that is kept in a store, and asked for again only when the server has another one.
+
+use js_sys::Object;
+
+use crate::artifacts::{Header, Model};
+use crate::context::Context;
+use crate::error::Error;
+use crate::js::{self, Result};
+use crate::route::Route;
+use crate::store::Store;
+use crate::transfer::Transfer;
+use crate::transfer::http::{Fetched, Http, RETRIES, Version, versions_from_js, versions_to_js};
+use crate::transfer::request::Requests;
+use crate::weights::Weights;
+
+/// The field of the stored artifacts that tells what they are a copy of. TF.js does not look at it.
+const FIELD: &str = "cachedFrom";
+
+/// Opens the model, from the store of the option `cache` when that has the server's newest. What was downloaded is stored whole or not
+/// at all; when it cannot be stored, it is loaded all the same, and the console says why.
+///
+/// # Errors
+/// The source's; [`Error::InvalidArgument`], [`Error::NotSupported`] for a `cache` that cannot be one.
+pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
+    let Some(cache) = js::get_some(&cx.options, "cache") else { return source.open(cx).await };
+    let Route::Transfer(Transfer::Http(http)) = source else {
+        return Err(Error::argument("options.cache", "only models that come from a server are cached").into());
+    };
+    let (store, path) = Route::to_store(&cache, cx)?;
+    if store.scheme() == "localstorage" {
+        let why = "it keeps only the fields that TF.js knows; use indexeddb://".to_owned();
+        return Err(Error::NotSupported { operation: "be a cache", scheme: "localstorage".into(), why }.into());
+    }
+    let unseen = cx.unseen();
+    // A damaged one, and one that is no copy, is as good as none.
+    let entry = store.open(&path, &unseen).await.ok().and_then(Entry::of);
+    cx.check()?;
+    let requests = Requests::new(cx, RETRIES)?;
+    let fetched = match (http.json(&requests).await, entry.as_ref()) {
+        (Ok(fetched), _) => fetched,
+        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == http.url => {
+            return entry.model();
+        }
+        (Err(failure), _) => return Err(failure),
+    };
+    if let Some(entry) = entry.filter(|entry| entry.url == http.url && entry.digest == fetched.digest)
+        && fetched.is_unchanged(&entry.versions, &requests).await?
+    {
+        return entry.model();
+    }
+    let (model, versions) = fetched.weights(&requests).await?;
+    let fresh = Entry::new(http, &fetched, model, versions, cx).await?;
+    if let Err(failure) = store.put(&path, fresh.stored()?, &unseen).await {
+        cx.check()?;
+        web_sys::console::error_1(&failure.into());
+    }
+    fresh.model()
+}
+
+fn is_offline(failure: &js::Failure) -> bool {
+    matches!(failure.error(), Some(Error::Network { .. }))
+}
+
+/// A model, and what it is a copy of.
+struct Entry {
+    artifacts: Object,
+    weights: Option<Vec<js_sys::Uint8Array>>,
+    url: String,
+    digest: String,
+    versions: Vec<Version>,
+}
+
+impl Entry {
+    async fn new(
+        http: &Http,
+        fetched: &Fetched,
+        mut model: Model,
+        versions: Vec<Version>,
+        cx: &Context,
+    ) -> Result<Self> {
+        let weights = model.pieces(cx).await?;
+        let artifacts = model.header.with_weights(None);
+        Ok(Self { artifacts, weights, url: http.url.clone(), digest: fetched.digest.clone(), versions })
+    }
+
+    /// What is stored, if it is a copy.
+    fn of(model: Model) -> Option<Self> {
+        let artifacts = model.header.with_weights(None);
+        let from = js::get_some(&artifacts, FIELD)?;
+        let _ = js_sys::Reflect::delete_property(&artifacts, &FIELD.into());
+        let Weights::Parts(weights) = model.weights else { return None };
+        let versions = versions_from_js(&js::get(&from, "versions"));
+        let (url, digest) = (js::text(&js::get(&from, "url"))?, js::text(&js::get(&from, "digest"))?);
+        Some(Self { artifacts, weights: Some(weights), url, digest, versions })
+    }
+
+    /// The model as it is stored.
+    fn stored(&self) -> Result<Model> {
+        let from = Object::new();
+        js::set(&from, "url", &self.url.as_str().into());
+        js::set(&from, "digest", &self.digest.as_str().into());
+        js::set(&from, "versions", &versions_to_js(&self.versions));
+        let artifacts = Object::assign(&Object::new(), &self.artifacts);
+        js::set(&artifacts, FIELD, &from);
+        self.build(&artifacts)
+    }
+
+    /// The model as its source has it.
+    fn model(&self) -> Result<Model> {
+        self.build(&self.artifacts)
+    }
+
+    fn build(&self, artifacts: &Object) -> Result<Model> {
+        let weights = self.weights.clone().map_or(Weights::None, Weights::Parts);
+        let mut model = Model::new(Header::of(artifacts)?, weights)?;
+        model.is_counted = true;
+        Ok(model)
+    }
+}

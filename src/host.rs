@@ -1,0 +1,86 @@
+//! Host objects reached by name. Each would cost an import of its own through web-sys; some exist in one host only.
+
+use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::js::{self, Result};
+
+/// What a host call gives.
+pub type Host<T> = core::result::Result<T, JsValue>;
+
+fn list(values: &[&JsValue]) -> Array {
+    values.iter().copied().collect()
+}
+
+/// `object[name](...args)`.
+///
+/// # Errors
+/// What it throws; a TypeError when there is no such method.
+pub fn call(object: &JsValue, name: &str, args: &[&JsValue]) -> Host<JsValue> {
+    js::method(object, name).ok_or_else(|| missing(name))?.apply(object, &list(args))
+}
+
+/// `new name(...args)`, of the global scope.
+///
+/// # Errors
+/// What it throws; a TypeError when there is no such class.
+pub fn construct(name: &str, args: &[&JsValue]) -> Host<JsValue> {
+    let class = js::global(name).and_then(|class| class.dyn_into::<Function>().ok());
+    Reflect::construct(&class.ok_or_else(|| missing(name))?, &list(args))
+}
+
+fn missing(name: &str) -> JsValue {
+    js_sys::TypeError::new(&format!("there is no {name} here")).into()
+}
+
+/// Waits for what a host call gave, a promise or a plain value.
+///
+/// # Errors
+/// What it threw or rejected with.
+pub async fn settled(outcome: Host<JsValue>) -> Host<JsValue> {
+    JsFuture::from(Promise::resolve(&outcome?)).await
+}
+
+/// A Blob of these parts, which it copies into the browser's own storage.
+///
+/// # Errors
+/// What the engine throws, for example when a part was transferred away.
+pub fn blob(parts: &Array, mime: &str) -> Result<JsValue> {
+    let options = Object::new();
+    js::set(&options, "type", &mime.into());
+    construct("Blob", &[parts, &options]).map_err(js::thrown)
+}
+
+/// Bytes of a Blob.
+pub fn size(blob: &JsValue) -> u64 {
+    js::get(blob, "size").as_f64().unwrap_or(0.0) as u64
+}
+
+/// UTF-8 bytes as a text; a byte order mark is dropped, and what is no UTF-8 becomes U+FFFD.
+///
+/// # Errors
+/// What the engine throws when the text would be too long.
+pub fn decode(bytes: &Uint8Array) -> Host<JsString> {
+    call(&construct("TextDecoder", &[])?, "decode", &[bytes]).map(JsCast::unchecked_into)
+}
+
+/// A text as UTF-8.
+///
+/// # Errors
+/// What the engine throws when it is out of memory.
+pub fn encode(text: &JsValue) -> Host<Uint8Array> {
+    call(&construct("TextEncoder", &[])?, "encode", &[text]).map(JsCast::unchecked_into)
+}
+
+/// Calls `act` after some milliseconds, whoever waits for it or not.
+pub fn later(milliseconds: u32, act: &Function) {
+    if let Err(refused) = call(&js_sys::global(), "setTimeout", &[act, &milliseconds.into()]) {
+        web_sys::console::error_1(&refused);
+    }
+}
+
+/// A promise that is resolved after some milliseconds.
+pub fn timer(milliseconds: u32) -> Promise {
+    Promise::new(&mut |resolve, _| later(milliseconds, &resolve))
+}

@@ -1,0 +1,207 @@
+//! model.json, as downloads, servers, files and converters have it: read and checked, and written with TF.js's keys in TF.js's order.
+
+use js_sys::{Array, JSON, JsString, Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::artifacts::{Header, Model, described, raw_specs};
+use crate::error::{Error, FileProblem};
+use crate::host;
+use crate::js::{self, Failure, Result};
+use crate::shard::{self, Group};
+use crate::weights::Weights;
+
+/// In the order in which TF.js makes artifacts of a model JSON; the first four even when they are undefined.
+const TO_ARTIFACTS: [&str; 11] = [
+    "modelTopology",
+    "format",
+    "generatedBy",
+    "convertedBy",
+    "trainingConfig",
+    "weightSpecs",
+    "weightData",
+    "signature",
+    "userDefinedMetadata",
+    "modelInitializer",
+    "initializerSignature",
+];
+
+/// In the order in which TF.js writes them; the first five even when they are null.
+const TO_JSON: [&str; 10] = [
+    "modelTopology",
+    "format",
+    "generatedBy",
+    "convertedBy",
+    "weightsManifest",
+    "signature",
+    "userDefinedMetadata",
+    "modelInitializer",
+    "initializerSignature",
+    "trainingConfig",
+];
+
+/// A model JSON that has been checked.
+pub struct ModelJson {
+    json: JsValue,
+    /// Where the weights are: one after the other, group by group. `None` when it names none at all.
+    pub groups: Option<Vec<Group>>,
+}
+
+impl ModelJson {
+    /// Reads the text of `file`, which errors name.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] for what is not a model JSON.
+    pub fn parse(text: &JsString, file: &str) -> Result<Self> {
+        let json = js::parse_json(text).map_err(|cause| {
+            let start = String::from(text.slice(0, 60));
+            Failure::known(Error::manifest(file, "a model JSON", format!("\"{start}\"")), Some(cause))
+        })?;
+        Self::read(json, file)
+    }
+
+    /// Checks a value that has been parsed.
+    ///
+    /// # Errors
+    /// As [`ModelJson::parse`].
+    pub fn read(json: JsValue, file: &str) -> Result<Self> {
+        if !Self::is_one(&json) {
+            let expected = "an object with modelTopology or weightsManifest";
+            return Err(Error::manifest(file, expected, described(&json)).into());
+        }
+        let groups = match js::get_some(&json, "weightsManifest") {
+            None => None,
+            Some(groups) => Some(read_groups(&groups, file)?),
+        };
+        Ok(Self { json, groups })
+    }
+
+    /// Whether a JSON value is a model's.
+    pub fn is_one(json: &JsValue) -> bool {
+        let has = |key| js::get_some(json, key).is_some_and(|value| value.is_object());
+        !Array::is_array(json) && (has("modelTopology") || has("weightsManifest"))
+    }
+
+    /// All groups; none when it names none.
+    pub fn groups(&self) -> &[Group] {
+        self.groups.as_deref().unwrap_or_default()
+    }
+
+    /// The model with these weights, which are those of the groups in turn; `None` leaves weights and specs out.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] when they are more or fewer bytes than the specs describe.
+    pub fn with(&self, weights: Option<Weights>) -> Result<Model> {
+        let artifacts = Object::new();
+        for (index, key) in TO_ARTIFACTS.into_iter().enumerate() {
+            let value = match key {
+                "weightSpecs" if weights.is_some() && self.groups.is_some() => self.specs().into(),
+                "weightSpecs" => continue,
+                // A placeholder, so that the key keeps its place.
+                "weightData" if weights.is_none() => continue,
+                key => js::get(&self.json, key),
+            };
+            if index < 4 || key == "weightData" || !(value.is_undefined() || value.is_null()) {
+                js::set(&artifacts, key, &value);
+            }
+        }
+        Model::new(Header::of(&artifacts)?, weights.unwrap_or(Weights::None))
+    }
+
+    /// The specs of all groups as JSON.
+    ///
+    /// # Errors
+    /// None that a parsed JSON could give.
+    pub fn specs_text(&self) -> Result<JsString> {
+        JSON::stringify(&self.specs()).map_err(js::thrown)
+    }
+
+    fn specs(&self) -> Array {
+        let groups = js::get(&self.json, "weightsManifest");
+        let groups = if Array::is_array(&groups) { Array::from(&groups) } else { Array::new() };
+        groups.iter().flat_map(|group| Array::from(&js::get(&group, "weights")).to_vec()).collect()
+    }
+}
+
+/// The model of `{ modelJSON, weights }`: the JSON as an object, a text or bytes; the weights as one buffer, as a list of
+/// them, or as a table from file name to bytes.
+///
+/// # Errors
+/// As [`ModelJson::parse`] and [`ModelJson::with`]; [`Error::Files`] for files that are not in the table or of a wrong size.
+pub fn from_memory(source: &JsValue) -> Result<Model> {
+    let (json, weights) = (js::get(source, "modelJSON"), js::get_some(source, "weights"));
+    let json = match js::bytes(&json) {
+        Some(bytes) => ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, "modelJSON")?,
+        None => match json.dyn_ref::<JsString>() {
+            Some(text) => ModelJson::parse(text, "modelJSON")?,
+            None => ModelJson::read(json, "modelJSON")?,
+        },
+    };
+    let Some(weights) = weights else { return json.with(None) };
+    if Array::is_array(&weights) || js::bytes(&weights).is_some() {
+        return json.with(Some(Weights::of_data(&weights)?));
+    }
+    let paths = || json.groups().iter().flat_map(|group| &group.paths);
+    let find =
+        |path: &String| [&path[..], shard::base_name(path)].iter().find_map(|name| js::bytes(&js::get(&weights, name)));
+    let parts: Vec<Option<Uint8Array>> = paths().map(find).collect();
+    let missing = paths().zip(&parts).filter(|(_, part)| part.is_none()).map(|(path, _)| path);
+    let missing = missing.map(|path| FileProblem { file: path.clone(), problem: "missing", sizes: None });
+    let sizes: Vec<_> = paths()
+        .zip(&parts)
+        .map(|(path, part)| part.as_ref().map(|part| (&path[..], u64::from(part.length()))))
+        .collect();
+    let problems: Vec<_> = missing.chain(shard::problems(json.groups(), &sizes)).collect();
+    if !problems.is_empty() {
+        return Err(Error::Files { problems }.into());
+    }
+    json.with(Some(Weights::Parts(parts.into_iter().flatten().collect())))
+}
+
+fn read_groups(groups: &JsValue, file: &str) -> Result<Vec<Group>> {
+    if !Array::is_array(groups) {
+        return Err(Error::manifest(format!("{file}: weightsManifest"), "an array", described(groups)).into());
+    }
+    let mut read = Vec::new();
+    for (index, group) in Array::from(groups).iter().enumerate() {
+        let place = format!("{file}: weightsManifest[{index}]");
+        let list = |key: &str| {
+            let value = js::get(&group, key);
+            let wrong = || Error::manifest(format!("{place}.{key}"), "an array", described(&value));
+            if Array::is_array(&value) { Ok(Array::from(&value)) } else { Err(wrong()) }
+        };
+        let specs = raw_specs(&list("weights")?, &format!("{place}.weights"))?;
+        let paths: Option<Vec<String>> = list("paths")?.iter().map(|path| js::text(&path)).collect();
+        let paths = paths.ok_or_else(|| Error::manifest(format!("{place}.paths"), "texts", "something else"))?;
+        read.push(Group::new(paths, &specs, &place)?);
+    }
+    shard::check_paths(&read, file)?;
+    Ok(read)
+}
+
+/// The text of a model JSON. `specs` of the header go into one group that names `paths`; without weights there is no group.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when JSON cannot hold the model.
+pub fn write(header: &Header, paths: Option<&[String]>) -> Result<JsString> {
+    let manifest = Array::new();
+    if let Some(paths) = paths {
+        let group = Object::new();
+        let paths: Array = paths.iter().map(JsValue::from).collect();
+        js::set(&group, "paths", &paths);
+        js::set(
+            &group,
+            "weights",
+            &js::get_some(header.as_ref(), "weightSpecs").unwrap_or_else(|| Array::new().into()),
+        );
+        manifest.push(&group);
+    }
+    let json = Object::new();
+    for (index, key) in TO_JSON.into_iter().enumerate() {
+        let value = if key == "weightsManifest" { manifest.clone().into() } else { js::get(header.as_ref(), key) };
+        if index < 5 || !value.is_null() {
+            js::set(&json, key, &value);
+        }
+    }
+    let wrong = |cause| Failure::known(Error::argument("model", "JSON cannot hold it"), Some(cause));
+    JSON::stringify(json.unchecked_ref()).map_err(wrong)
+}

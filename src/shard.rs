@@ -1,0 +1,187 @@
+//! Shards: the files that hold the weights of a group. How they are named, cut, found among other files, and checked.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, FileProblem};
+use crate::manifest::{self, RawSpec};
+
+/// What TF.js's converter cuts a group into, in bytes.
+pub const DEFAULT_SHARD: u64 = 4 << 20;
+/// More shards than that are a mistake.
+const MOST: u64 = 10_000;
+
+/// A group of a WeightsManifest: its weights lie one after the other in its files, in the order of `paths`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// The files, as the manifest names them.
+    pub paths: Vec<String>,
+    /// Bytes of all of them; `None` when only the bytes can tell (strings).
+    pub bytes: Option<u64>,
+}
+
+/// Shards of a group that are together larger or smaller than they should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Misfit {
+    /// Which of the group's files: the first of them, and how many.
+    pub first: usize,
+    /// How many files in a row are meant.
+    pub count: usize,
+    /// Bytes that they should have.
+    pub expected: u64,
+    /// Bytes that they have.
+    pub received: u64,
+}
+
+impl Group {
+    /// Checks a group. `file` says where it stands, for example `weightsManifest[0]`.
+    ///
+    /// # Errors
+    /// [`Error::Manifest`] for bad specs, for weights without a file, and for shards that are not in order.
+    pub fn new(paths: Vec<String>, specs: &[RawSpec], file: &str) -> Result<Self, Error> {
+        let specs = manifest::validate(specs, &format!("{file}.weights"))?;
+        let bytes = manifest::byte_length(&specs);
+        if paths.is_empty() && bytes != Some(0) {
+            return Err(Error::manifest(format!("{file}.paths"), "a file for its weights", "none"));
+        }
+        in_order(&paths, file)?;
+        Ok(Self { paths, bytes })
+    }
+
+    /// Which files are too large or too small, given the bytes of each.
+    pub fn misfits(&self, sizes: &[u64]) -> Vec<Misfit> {
+        let received = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        let Some(expected) = self.bytes.filter(|bytes| *bytes != received) else { return Vec::new() };
+        // Converters cut all shards but the last to one length: then we can tell which one does not fit.
+        let count = sizes.len();
+        let cut = sizes.iter().take(count.saturating_sub(1)).copied().max().unwrap_or(expected);
+        let last = expected.checked_sub(cut.saturating_mul(count.saturating_sub(1) as u64));
+        let wanted = |index| if index + 1 == count { last } else { Some(cut) };
+        let misfit = |first, count, expected, received| Misfit { first, count, expected, received };
+        if last.is_some_and(|last| last > 0 && last <= cut) {
+            let each = sizes.iter().enumerate().filter_map(|(index, size)| Some((index, wanted(index)?, *size)));
+            return each
+                .filter(|(_, want, size)| want != size)
+                .map(|(i, want, size)| misfit(i, 1, want, size))
+                .collect();
+        }
+        vec![misfit(0, count, expected, received)]
+    }
+}
+
+/// What is wrong with the sizes of the files of all groups. `files` are in the manifest's order, each with the name that
+/// errors show and its bytes; `None` is a file that is missing, of whose group nothing can be said.
+pub fn problems(groups: &[Group], files: &[Option<(&str, u64)>]) -> Vec<FileProblem> {
+    let mut problems = Vec::new();
+    let mut rest = files.iter();
+    for group in groups {
+        let files: Option<Vec<(&str, u64)>> = rest.by_ref().take(group.paths.len()).copied().collect();
+        let Some(files) = files else { continue };
+        let sizes: Vec<u64> = files.iter().map(|(_, size)| *size).collect();
+        for misfit in group.misfits(&sizes) {
+            let names: Vec<&str> = files.iter().skip(misfit.first).take(misfit.count).map(|(name, _)| *name).collect();
+            problems.push(FileProblem::size(names.join(" and "), misfit.expected, misfit.received));
+        }
+    }
+    problems
+}
+
+/// Whether a path of a manifest stays below the folder of its model JSON.
+pub fn is_inside(path: &str) -> bool {
+    let is_name = |part: &str| part != ".." && !part.contains(':');
+    !path.is_empty() && !path.starts_with(['/', '\\']) && path.split(['/', '\\']).all(is_name)
+}
+
+/// That no file is named twice: its bytes cannot be those of two shards.
+///
+/// # Errors
+/// [`Error::Manifest`] that names the file.
+pub fn check_paths(groups: &[Group], file: &str) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    match groups.iter().flat_map(|group| &group.paths).find(|path| !seen.insert(*path)) {
+        None => Ok(()),
+        Some(twice) => Err(Error::manifest(file, "each path once", format!("\"{twice}\" again"))),
+    }
+}
+
+/// `...shard{i}of{n}...` must be listed as 1, 2, ... n: a list that was sorted as text (1, 10, 2) gives wrong weights.
+fn in_order(paths: &[String], file: &str) -> Result<(), Error> {
+    let numbers: Option<Vec<(u64, u64)>> = paths.iter().map(|path| shard_number(path)).collect();
+    let Some(numbers) = numbers else { return Ok(()) };
+    let count = paths.len() as u64;
+    if numbers.iter().any(|(_, of)| *of != count) {
+        return Ok(()); // a numbering of its own
+    }
+    let wrong = numbers.iter().zip(1..).position(|((number, _), place)| *number != place);
+    match wrong.and_then(|index| Some((index, paths.get(index)?))) {
+        None => Ok(()),
+        Some((index, path)) => {
+            let expected = format!("shard {} of {count}", index + 1);
+            Err(Error::manifest(format!("{file}.paths[{index}]"), expected, format!("\"{path}\"")))
+        }
+    }
+}
+
+/// `(i, n)` of `...shard{i}of{n}...`.
+fn shard_number(path: &str) -> Option<(u64, u64)> {
+    let (_, rest) = base_name(path).rsplit_once("shard")?;
+    let (number, rest) = rest.split_once("of")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((number.parse().ok()?, rest.get(..end)?.parse().ok()?))
+}
+
+/// Where to cut that many bytes: the first and the last (exclusive) byte of each shard. No bytes are one empty shard.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] when there would be more than 10,000.
+pub fn cut(total: u64, shard: u64) -> Result<Vec<(u64, u64)>, Error> {
+    let shard = shard.max(1);
+    let count = total.div_ceil(shard).max(1);
+    if count > MOST {
+        return Err(Error::argument("options.shardBytes", format!("{count} shards are too many")));
+    }
+    Ok((0..count).map(|index| (index * shard, total.min((index + 1).saturating_mul(shard)))).collect())
+}
+
+/// The last part of a path.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+/// `m.weights (1).bin` and `m.weights(1).bin` without the number that a browser gives to a second download.
+pub fn without_copy_number(name: &str) -> String {
+    let (stem, end) = match name.rfind('.') {
+        Some(dot) => name.split_at(dot),
+        None => (name, ""),
+    };
+    let number = stem.strip_suffix(')').and_then(|stem| stem.rsplit_once('('));
+    match number {
+        Some((stem, digits)) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{}{end}", stem.trim_end())
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// How well a file fits a path of the manifest; 0: not at all.
+pub fn likeness(path: &str, file: &str) -> u32 {
+    let path = path.trim_start_matches("./");
+    let whole = file == path || file.strip_suffix(path).is_some_and(|rest| rest.ends_with(['/', '\\']));
+    match (base_name(path), base_name(file)) {
+        _ if whole => 3,
+        (wanted, name) if wanted == name => 2,
+        (wanted, name) if wanted == without_copy_number(name) => 1,
+        _ => 0,
+    }
+}
+
+/// A name that every file system takes, and that no browser changes: `_` for what is reserved.
+pub fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_control() || r#"/\:*?"<>|"#.contains(c) { '_' } else { c };
+    let name: String = name.chars().map(safe).collect();
+    let trimmed = name.trim_matches(|c: char| c == '.' || c.is_whitespace());
+    if trimmed.is_empty() { "model".to_owned() } else { trimmed.to_owned() }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[path = "shard_tests.rs"]
+mod tests;

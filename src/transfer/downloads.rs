@@ -1,0 +1,74 @@
+//! `downloads://stem`: the files of a model through clicked links, as TF.js does it, or all in one zip.
+
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::zip;
+use crate::artifacts::Model;
+use crate::context::Context;
+use crate::error::Error;
+use crate::host;
+use crate::js::{self, Result};
+use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
+use crate::shard;
+
+/// Milliseconds between two clicks: Firefox keeps only the last of those that come at once.
+const BETWEEN: u32 = 30;
+/// Milliseconds after which the links stop working: a person may have to say yes to the second download first.
+const REVOKE: u32 = 60_000;
+
+/// Hands the files to the browser and gives the SaveResult. What the browser, or the person, then does with them nobody tells us.
+///
+/// # Errors
+/// [`Error::NotSupported`] where there is no document; as [`ModelFiles::of`].
+pub async fn put(stem: &str, model: Model, cx: &Context) -> Result<JsValue> {
+    let missing = || Error::NotSupported {
+        operation: "save",
+        scheme: "downloads".into(),
+        why: "only pages can download, there is no document in workers and in Node".into(),
+    };
+    let document = js::global("document").ok_or_else(missing)?;
+    let stem = shard::safe_name(stem);
+    let shard_bytes = cx.number("shardBytes", 1)?;
+    let (result, files) = if cx.flag("zip")? {
+        let shard_bytes = Some(shard_bytes.unwrap_or(shard::DEFAULT_SHARD));
+        let naming = Naming { json: "model.json", shard_bytes, prefix: "", shard: &converter_name };
+        let files = ModelFiles::of(model, naming, cx).await?;
+        (files.saved(), vec![(format!("{stem}.zip"), zip::write(&files)?, None)])
+    } else {
+        let name = |file: &ModelFile, number, count| match shard_bytes {
+            None => format!("{stem}.weights.bin"),
+            Some(_) => format!("{stem}.{}", converter_name(file, number, count)),
+        };
+        let naming = Naming { json: &format!("{stem}.json"), shard_bytes, prefix: "./", shard: &name };
+        let files = ModelFiles::of(model, naming, cx).await?;
+        cx.expect(Some(files.bytes()));
+        let result = files.saved();
+        let all = [files.json].into_iter().chain(files.shards);
+        let blobs: Result<Vec<_>> = all.map(|file| Ok((file.name.clone(), file.blob()?, Some(file)))).collect();
+        (result, blobs?)
+    };
+    for (index, (name, blob, file)) in files.into_iter().enumerate() {
+        if index > 0 {
+            js::sleep(BETWEEN).await;
+        }
+        cx.check()?;
+        click(&document, &name, &blob).map_err(js::thrown)?;
+        if let Some(file) = file {
+            file.report(cx, "write");
+        }
+    }
+    Ok(result.into())
+}
+
+/// Clicks a link to the blob, which is revoked later, even if nobody waits for that.
+fn click(document: &JsValue, name: &str, blob: &JsValue) -> host::Host<()> {
+    let class = js::global("URL").unwrap_or_default();
+    let url = host::call(&class, "createObjectURL", &[blob])?;
+    let link = host::call(document, "createElement", &[&"a".into()])?;
+    js::set(link.unchecked_ref(), "download", &name.into());
+    js::set(link.unchecked_ref(), "href", &url);
+    host::call(&link, "dispatchEvent", &[&host::construct("MouseEvent", &[&"click".into()])?])?;
+    let revoke = js::get(&class, "revokeObjectURL");
+    host::later(REVOKE, host::call(&revoke, "bind", &[&class, &url])?.unchecked_ref());
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Files that a person chose, dropped or unpacked: the model JSON is found by its content, the weights by their names.
+
+use js_sys::{Array, JsString, Uint8Array};
+use wasm_bindgen::JsValue;
+
+use super::zip::{self, Packed};
+use crate::artifacts::Model;
+use crate::context::{Context, FileProgress};
+use crate::error::{Error, FileProblem};
+use crate::host;
+use crate::js::{self, Failure, Result};
+use crate::model_json::ModelJson;
+use crate::parallel;
+use crate::shard::{self, Group, likeness};
+use crate::weights::Weights;
+
+/// A file, or an entry of a zip.
+pub struct Picked {
+    /// Its path below the folder or in the zip, or just its name.
+    pub path: String,
+    /// The Blob of its bytes as they lie there.
+    pub blob: JsValue,
+    /// How an entry of a zip is packed.
+    pub packed: Option<Packed>,
+}
+
+impl Picked {
+    /// A File, or `{ path, blob }`.
+    fn of(value: &JsValue) -> Result<Self> {
+        let blob = js::get_some(value, "blob").unwrap_or_else(|| value.clone());
+        if js::method(&blob, "arrayBuffer").is_none() || js::method(&blob, "slice").is_none() {
+            return Err(Error::argument("files", "they must be Files or Blobs").into());
+        }
+        let name = ["path", "webkitRelativePath", "name"].iter().filter_map(|key| js::text(&js::get(value, key)));
+        Ok(Self { path: name.into_iter().find(|name| !name.is_empty()).unwrap_or_default(), blob, packed: None })
+    }
+
+    /// Bytes of it, unpacked.
+    fn size(&self) -> u64 {
+        self.packed.as_ref().map_or_else(|| host::size(&self.blob), |packed| packed.size)
+    }
+
+    /// Its bytes, unpacked and checked.
+    async fn bytes(&self, cx: &Context) -> Result<Uint8Array> {
+        match &self.packed {
+            Some(packed) => packed.bytes(&self.path, &self.blob, cx).await,
+            None => read(&self.blob, &self.path, cx).await,
+        }
+    }
+
+    /// The model JSON in it, if there is one. The text of anything else is only looked at when it begins like one.
+    async fn model_json(&self, cx: &Context) -> Result<Option<ModelJson>> {
+        if self.packed.is_none() {
+            let head = host::call(&self.blob, "slice", &[&0.into(), &64.into()]).map_err(js::thrown)?;
+            let head = host::decode(&read(&head, &self.path, cx).await?).map_err(js::thrown)?;
+            if !head.trim().starts_with("{", 0) {
+                return Ok(None);
+            }
+        } else if !self.path.ends_with(".json") {
+            return Ok(None);
+        }
+        let text: JsString = host::decode(&self.bytes(cx).await?).map_err(js::thrown)?;
+        match js::parse_json(&text) {
+            Ok(json) if ModelJson::is_one(&json) => ModelJson::read(json, &self.path).map(Some),
+            Err(_) if self.path.ends_with(".json") => ModelJson::parse(&text, &self.path).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The files of a load's source, and whether they were not chosen one by one: `{ files, loose }` as the entry makes it,
+/// File[], FileList, or one Blob.
+pub fn picked(source: &JsValue) -> Option<(Array, bool)> {
+    let is_blob = |value: &JsValue| js::method(value, "arrayBuffer").is_some() && js::method(value, "slice").is_some();
+    if is_blob(source) {
+        return Some((Array::of1(source), false));
+    }
+    let listed = js::get_some(source, "files").filter(Array::is_array);
+    let is_loose = listed.is_some() && js::get(source, "loose").is_truthy();
+    let is_list = Array::is_array(source) || js::method(source, "item").is_some();
+    let files = Array::from(&listed.or_else(|| is_list.then(|| source.clone()))?);
+    let is_file = |file: &JsValue| is_blob(file) || is_blob(&js::get(file, "blob"));
+    files.iter().all(|file| is_file(&file)).then_some((files, is_loose))
+}
+
+/// The bytes of a Blob.
+///
+/// # Errors
+/// [`Error::Storage`] when it cannot be read, for example because it has changed since it was chosen.
+pub async fn read(blob: &JsValue, path: &str, cx: &Context) -> Result<Uint8Array> {
+    match cx.settled(host::call(blob, "arrayBuffer", &[])).await {
+        Ok(buffer) => Ok(js::bytes(&buffer).unwrap_or_default()),
+        Err(Failure::Thrown(cause)) => {
+            cx.check()?;
+            Err(js::storage(path, 0)(cause))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Loads the model that these files are. `is_loose`: they were not chosen one by one, so there may be others among them.
+///
+/// # Errors
+/// [`Error::Manifest`] without exactly one model JSON; [`Error::Files`] with all that is wrong; the signal's reason.
+pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Model> {
+    let picked: Result<Vec<Picked>> = files.iter().map(|file| Picked::of(&file)).collect();
+    let mut picked = picked?;
+    if let [file] = &picked[..]
+        && let Some(entries) = zip::entries(&file.blob, &file.path, cx).await?
+    {
+        (picked, is_loose) = (entries, true);
+    }
+    let (json, others) = find_json(picked, cx).await?;
+    if others.is_empty() {
+        return json.with(json.groups().is_empty().then_some(Weights::None).filter(|_| json.groups.is_some()));
+    }
+    let shards = find_shards(json.groups(), &others, is_loose)?;
+    cx.expect(Some(shards.iter().map(|shard| shard.size()).sum()));
+    let read = async |_: usize, shard: &&Picked| {
+        let bytes = shard.bytes(cx).await?;
+        let size = u64::from(bytes.length());
+        cx.advance_file(&FileProgress { name: shard.path.clone(), loaded: size, total: Some(size) }, size, "read");
+        Ok::<_, Failure>(bytes)
+    };
+    let parts = parallel::map(&shards, cx.lanes()?, read).await?;
+    let mut model = json.with(json.groups.as_ref().map(|_| Weights::Parts(parts)))?;
+    model.is_counted = true;
+    Ok(model)
+}
+
+/// The one model JSON, and all other files.
+async fn find_json(picked: Vec<Picked>, cx: &Context) -> Result<(ModelJson, Vec<Picked>)> {
+    let mut found: Vec<(ModelJson, String)> = Vec::new();
+    let mut others = Vec::new();
+    for file in picked {
+        match file.model_json(cx).await? {
+            Some(json) => found.push((json, file.path)),
+            None => others.push(file),
+        }
+    }
+    match found.len() {
+        1 => Ok((found.remove(0).0, others)),
+        0 => {
+            let names: Vec<String> = others.into_iter().map(|file| file.path).collect();
+            let received = if names.is_empty() { "no file".to_owned() } else { names.join(", ") };
+            Err(Error::manifest("files", "a model JSON among them", received).into())
+        }
+        _ => {
+            let twice = |(_, path): (ModelJson, String)| FileProblem { file: path, problem: "duplicate", sizes: None };
+            Err(Error::Files { problems: found.into_iter().map(twice).collect() }.into())
+        }
+    }
+}
+
+/// The file of each path, in the manifest's order.
+fn find_shards<'a>(groups: &[Group], files: &'a [Picked], is_loose: bool) -> Result<Vec<&'a Picked>> {
+    let paths = || groups.iter().flat_map(|group| &group.paths);
+    let fitting = |path: &String| {
+        let best = files.iter().map(|file| likeness(path, &file.path)).max().filter(|best| *best > 0);
+        files.iter().filter(|file| Some(likeness(path, &file.path)) == best).collect::<Vec<_>>()
+    };
+    let found: Vec<Vec<&Picked>> = paths().map(fitting).collect();
+    let mut problems = Vec::new();
+    let mut problem = |file: &str, problem| problems.push(FileProblem { file: file.to_owned(), problem, sizes: None });
+    for (path, _) in paths().zip(&found).filter(|(_, found)| found.is_empty()) {
+        problem(path, "missing");
+    }
+    for file in files {
+        let place = |is_first: bool| {
+            found.iter().any(|found| {
+                found.iter().position(|other| core::ptr::eq(*other, file)).is_some_and(|at| (at == 0) == is_first)
+            })
+        };
+        if place(true) {
+            continue;
+        }
+        if place(false) || (!is_loose && paths().any(|path| likeness(path, &file.path) > 0)) {
+            problem(&file.path, "duplicate");
+        } else if !is_loose {
+            problem(&file.path, "superfluous");
+        }
+    }
+    let shards: Vec<Option<&Picked>> = found.iter().map(|found| found.first().copied()).collect();
+    let sizes: Vec<_> = shards.iter().map(|shard| shard.map(|shard| (&shard.path[..], shard.size()))).collect();
+    problems.extend(shard::problems(groups, &sizes));
+    if problems.is_empty() { Ok(shards.into_iter().flatten().collect()) } else { Err(Error::Files { problems }.into()) }
+}

@@ -1,0 +1,236 @@
+//! `http(s)://`: a model from a server. model.json first, then its weight files, a few at a time, each checked.
+
+use core::cell::Cell;
+
+use js_sys::{Array, Function, Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::request::{Received, Requests, header, validator};
+use crate::artifacts::Model;
+use crate::context::{Context, FileProgress};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::host;
+use crate::js::{self, Result};
+use crate::model_json::ModelJson;
+use crate::parallel;
+use crate::shard::{self, Group};
+use crate::url::JsonUrl;
+use crate::weights::Weights;
+
+/// How often a file is tried again, unless the caller says.
+pub const RETRIES: u64 = 3;
+
+/// A model JSON on a server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Absolute, or relative to the page.
+    pub url: String,
+}
+
+/// A model JSON as it came.
+pub struct Fetched {
+    json: ModelJson,
+    /// A checksum of its text.
+    pub digest: String,
+    shards: Vec<Shard>,
+}
+
+/// A weight file, and where it is.
+struct Shard {
+    group: usize,
+    url: String,
+    /// Its bytes, when the manifest tells.
+    bytes: Option<u64>,
+}
+
+/// What tells one version of a weight file from another: its validator and its length, where the server gives them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Version {
+    /// A strong ETag, or else Last-Modified.
+    pub validator: Option<String>,
+}
+
+impl Http {
+    /// Where `url` leads with these options: TF Hub's folders hold a model.json.
+    pub fn new(url: String, cx: &Context) -> Result<Self> {
+        if !cx.flag("fromTFHub")? {
+            return Ok(Self { url });
+        }
+        let slash = if url.ends_with('/') { "" } else { "/" };
+        Ok(Self { url: format!("{url}{slash}model.json?tfjs-format=file") })
+    }
+
+    /// Loads the model.
+    ///
+    /// # Errors
+    /// [`Error::HttpStatus`], [`Error::Network`], [`Error::Manifest`], [`Error::SizeMismatch`], the signal's reason.
+    pub async fn open(&self, cx: &Context) -> Result<Model> {
+        let requests = Requests::new(cx, RETRIES)?;
+        let fetched = self.json(&requests).await?;
+        Ok(fetched.weights(&requests).await?.0)
+    }
+
+    /// Fetches and checks the model JSON.
+    ///
+    /// # Errors
+    /// As [`Http::open`].
+    pub async fn json(&self, requests: &Requests<'_>) -> Result<Fetched> {
+        let cx = requests.cx;
+        let received = requests.download(&self.url, false, &mut |_, _| Ok(())).await?;
+        let bytes = one(&received.parts)?;
+        let json = ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, &self.url)?;
+        let weights: Option<u64> = json.groups().iter().map(|group| group.bytes).sum();
+        cx.expect(weights.map(|weights| weights.saturating_add(received.bytes)));
+        let whole = FileProgress { name: self.url.clone(), loaded: received.bytes, total: Some(received.bytes) };
+        cx.advance_file(&whole, received.bytes, "read");
+        let mut digest = Digest::default();
+        digest.bytes(&bytes);
+        let shards = self.shards(json.groups(), cx).await?;
+        Ok(Fetched { json, digest: digest.finish(), shards })
+    }
+
+    /// The URLs of all weight files: beside the model JSON, unless the caller says otherwise.
+    async fn shards(&self, groups: &[Group], cx: &Context) -> Result<Vec<Shard>> {
+        let cut = JsonUrl::cut(&self.url);
+        let folder = cx.text("weightPathPrefix").filter(|prefix| !prefix.is_empty());
+        let converter = js::get_some(&cx.options, "weightUrlConverter");
+        let mut shards = Vec::new();
+        for (group, paths) in groups.iter().enumerate() {
+            let bytes = paths.bytes.filter(|_| paths.paths.len() == 1);
+            for path in &paths.paths {
+                let converted = match &converter {
+                    Some(converter) => convert(converter, path, shards.len(), bytes, cx).await?,
+                    None => None,
+                };
+                let url = converted.unwrap_or_else(|| cut.beside(folder.as_deref(), path));
+                shards.push(Shard { group, url, bytes });
+            }
+        }
+        Ok(shards)
+    }
+}
+
+/// The URL of a weight file after the caller's `weightUrlConverter`, a function or a table.
+async fn convert(
+    converter: &JsValue,
+    path: &str,
+    index: usize,
+    bytes: Option<u64>,
+    cx: &Context,
+) -> Result<Option<String>> {
+    let Some(function) = converter.dyn_ref::<Function>() else {
+        return Ok(js::text(&js::get(converter, path)));
+    };
+    let details = Object::new();
+    js::set(&details, "index", &(index as f64).into());
+    if let Some(bytes) = bytes {
+        js::set(&details, "bytes", &(bytes as f64).into());
+    }
+    let url = cx.settled(function.call2(&JsValue::UNDEFINED, &path.into(), &details)).await?;
+    let wrong = || Error::argument("options.weightUrlConverter", format!("it gave no URL for \"{path}\"")).into();
+    js::text(&url).map(Some).ok_or_else(wrong)
+}
+
+impl Fetched {
+    /// Fetches all weight files, and gives the model, and the version of each file.
+    ///
+    /// # Errors
+    /// As [`Http::open`].
+    pub async fn weights(&self, requests: &Requests<'_>) -> Result<(Model, Vec<Version>)> {
+        let lanes = requests.cx.lanes()?;
+        let received = parallel::map(&self.shards, lanes, async |_, shard| self.fetch(shard, requests).await).await?;
+        let files: Vec<_> =
+            self.shards.iter().zip(&received).map(|(shard, file)| Some((&shard.url[..], file.bytes))).collect();
+        let problems = shard::problems(self.json.groups(), &files);
+        if !problems.is_empty() {
+            return Err(Error::Files { problems }.into());
+        }
+        let versions = received.iter().map(|file| Version { validator: file.validator.clone() }).collect();
+        let parts = received.into_iter().flat_map(|file| file.parts).collect();
+        let mut model = self.json.with(self.json.groups.as_ref().map(|_| Weights::Parts(parts)))?;
+        model.is_counted = true;
+        Ok((model, versions))
+    }
+
+    async fn fetch(&self, shard: &Shard, requests: &Requests<'_>) -> Result<Received> {
+        let limit = self.json.groups().get(shard.group).and_then(|group| group.bytes);
+        let seen = Cell::new(0);
+        let mut watch = |file: &Received, new: u64| {
+            check(shard, limit, file)?;
+            seen.set(seen.get() + new);
+            let total = shard.bytes.or(file.length);
+            let progress = FileProgress { name: shard.url.clone(), loaded: seen.get(), total };
+            requests.cx.advance_file(&progress, new, "read");
+            Ok(())
+        };
+        requests.download(&shard.url, true, &mut watch).await
+    }
+
+    /// Asks with HEAD whether each weight file is still of the version that is known. A server that gave no validators
+    /// tells nothing: there the model JSON, which is the same, must do.
+    ///
+    /// # Errors
+    /// The signal's reason.
+    pub async fn is_unchanged(&self, known: &[Version], requests: &Requests<'_>) -> Result<bool> {
+        if known.len() != self.shards.len() {
+            return Ok(false);
+        }
+        let ask = async |index: usize, shard: &Shard| {
+            let Some(Version { validator: Some(then) }) = known.get(index) else { return Ok(true) };
+            let head = |init: &Object| js::set(init, "method", &"HEAD".into());
+            let Ok(response) = requests.send(&shard.url, true, head).await else {
+                return requests.cx.check().map(|()| false);
+            };
+            let is_there = js::get(&response, "ok").is_truthy();
+            let fits = match (shard.bytes, header(&response, "Content-Length"), header(&response, "Content-Encoding")) {
+                (Some(bytes), Some(length), None) if js::get(&response, "type") == "basic" => {
+                    length == bytes.to_string()
+                }
+                _ => true,
+            };
+            Ok(is_there && fits && validator(&response).as_ref() == Some(then))
+        };
+        let same = parallel::map(&self.shards, requests.cx.lanes()?, ask).await?;
+        Ok(same.into_iter().all(|same| same))
+    }
+}
+
+/// Stops a download that cannot become the weights: a page instead of them, or more bytes than all of its group has.
+fn check(shard: &Shard, limit: Option<u64>, file: &Received) -> Result<()> {
+    let first = file.parts.first().map_or(0, |part| part.get_index(0));
+    if file.content_type.starts_with("text/html") && first.is_ascii_punctuation() && first == b'<' {
+        let expected = match limit {
+            Some(bytes) => format!("{bytes} bytes of weights"),
+            None => "weights".to_owned(),
+        };
+        let received = format!("an HTML page of {} bytes", file.length.unwrap_or(file.bytes));
+        return Err(Error::manifest(&shard.url, expected, received).into());
+    }
+    match limit.filter(|limit| file.bytes > *limit) {
+        None => Ok(()),
+        Some(expected) => {
+            let received = file.length.unwrap_or(file.bytes);
+            Err(Error::SizeMismatch { file: shard.url.clone(), expected, received }.into())
+        }
+    }
+}
+
+/// All parts in one, copied only when there are several.
+fn one(parts: &[Uint8Array]) -> Result<Uint8Array> {
+    match parts {
+        [part] => Ok(part.clone()),
+        parts => js::view(&crate::weights::concat(parts, |_| ())?),
+    }
+}
+
+/// The versions as JSON, to be stored with a model.
+pub fn versions_to_js(versions: &[Version]) -> Array {
+    let validator = |version: &Version| version.validator.as_deref().map_or(JsValue::NULL, JsValue::from);
+    versions.iter().map(validator).collect()
+}
+
+/// The versions that were stored with a model.
+pub fn versions_from_js(versions: &JsValue) -> Vec<Version> {
+    Array::from(versions).iter().map(|validator| Version { validator: js::text(&validator) }).collect()
+}

@@ -1,0 +1,360 @@
+//! One request to a server: sent, tried again, resumed where it broke off, and ended when nobody wants its answer any more.
+
+use core::cell::Cell;
+
+use js_sys::{Date, Function, JSON, Math, Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::context::{Context, OnAbort};
+use crate::error::Error;
+use crate::host;
+use crate::js::{self, Failure, Result};
+use crate::weights;
+
+/// Milliseconds before the first new try, and at the most; each waits twice as long as the one before.
+const BACKOFF: (f64, f64) = (250.0, 8_000.0);
+/// A server that asks for more patience, in milliseconds, is not waited for.
+const PATIENCE: f64 = 60_000.0;
+/// Statuses that may be better the next time.
+const PASSING: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
+/// Characters that an error shows of what a server said.
+const SHOWN: u32 = 300;
+
+/// The requests of one call. When it is dropped, those that still run are aborted.
+pub struct Requests<'a> {
+    /// The call's.
+    pub cx: &'a Context,
+    fetch: Function,
+    init: Object,
+    controller: JsValue,
+    is_kept: Cell<bool>,
+    retries: u64,
+    _stop: Option<OnAbort>,
+}
+
+/// A try that failed, and whether another one may do.
+pub struct Refused {
+    failure: Failure,
+    is_passing: bool,
+    /// Milliseconds that the server asks for.
+    wait: Option<f64>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self { failure, is_passing: false, wait: None }
+    }
+}
+
+impl Drop for Requests<'_> {
+    fn drop(&mut self) {
+        if !self.is_kept.get() {
+            abort(&self.controller, &JsValue::UNDEFINED);
+        }
+    }
+}
+
+fn abort(controller: &JsValue, reason: &JsValue) {
+    // It aborts a fetch, or nothing: neither throws.
+    let _ = host::call(controller, "abort", &[reason]);
+}
+
+impl<'a> Requests<'a> {
+    /// Reads `requestInit`, `fetchFunc` and `retries` of the options. An abort of the caller's ends all requests at once.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for options of a wrong type; [`Error::NotSupported`] without `fetch`.
+    pub fn new(cx: &'a Context, retries: u64) -> Result<Self> {
+        let missing = || Error::NotSupported {
+            operation: "be used",
+            scheme: "http".into(),
+            why: "there is no fetch() here; pass one as `fetchFunc`".into(),
+        };
+        let global = || js::global("fetch").and_then(|fetch| fetch.dyn_into().ok());
+        let controller = host::construct("AbortController", &[]).map_err(js::thrown)?;
+        let stop = {
+            let controller = controller.clone();
+            cx.on_abort(move |reason| abort(&controller, reason))
+        };
+        Ok(Self {
+            fetch: cx.function("fetchFunc")?.or_else(global).ok_or_else(missing)?,
+            init: cx.request_init()?,
+            controller,
+            is_kept: Cell::new(false),
+            retries: cx.number("retries", 0)?.unwrap_or(retries),
+            _stop: stop,
+            cx,
+        })
+    }
+
+    /// For a success whose answers the caller will read.
+    pub fn keep(&self) {
+        self.is_kept.set(true);
+    }
+
+    /// Sends one request. `change` sets what is its own in the RequestInit.
+    ///
+    /// # Errors
+    /// [`Error::Network`], the signal's reason.
+    pub async fn send(
+        &self,
+        url: &str,
+        is_binary: bool,
+        change: impl FnOnce(&Object),
+    ) -> core::result::Result<JsValue, Refused> {
+        let init = Object::assign(&Object::new(), &self.init);
+        js::set(&init, "signal", &js::get(&self.controller, "signal"));
+        change(&init);
+        let answer = if is_binary {
+            let details = Object::new();
+            js::set(&details, "isBinary", &JsValue::TRUE);
+            self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details)
+        } else {
+            self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init)
+        };
+        match self.cx.settled(answer).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Err(self.broken(url, failure)),
+        }
+    }
+
+    /// The caller's abort, or else a failure of the network, which may pass.
+    fn broken(&self, url: &str, failure: Failure) -> Refused {
+        match (self.cx.check(), failure) {
+            (Err(aborted), _) => aborted.into(),
+            (Ok(()), Failure::Thrown(cause)) => {
+                let (name, message) = js::words(&cause);
+                let error = Error::Network { url: url.to_owned(), why: format!("{name}: {message}") };
+                Refused { failure: Failure::known(error, Some(cause)), is_passing: true, wait: None }
+            }
+            (Ok(()), known) => known.into(),
+        }
+    }
+
+    /// That the status is a success.
+    ///
+    /// # Errors
+    /// [`Error::HttpStatus`] with the beginning of the body.
+    pub async fn check(&self, url: &str, response: &JsValue) -> core::result::Result<(), Refused> {
+        if js::get(response, "ok").is_truthy() {
+            return Ok(());
+        }
+        let status = js::get(response, "status").as_f64().unwrap_or(0.0) as u16;
+        let why = self.beginning(response).await.unwrap_or_default();
+        self.cx.check()?;
+        let wait = header(response, "Retry-After").and_then(|after| retry_after(&after));
+        let is_passing = PASSING.contains(&status) && wait.is_none_or(|wait| wait <= PATIENCE);
+        Err(Refused { failure: Error::HttpStatus { url: url.to_owned(), status, why }.into(), is_passing, wait })
+    }
+
+    /// The first words of a body; the rest is not waited for.
+    async fn beginning(&self, response: &JsValue) -> Option<String> {
+        let reader = host::call(&js::get_some(response, "body")?, "getReader", &[]).ok()?;
+        let read = self.cx.settled(host::call(&reader, "read", &[])).await;
+        weights::cancel(&reader);
+        let text = host::decode(&js::bytes(&js::get(&read.ok()?, "value"))?).ok()?;
+        Some(String::from(text.trim().slice(0, SHOWN)))
+    }
+
+    /// Waits before another try, or gives up. `tries` counts those that failed.
+    ///
+    /// # Errors
+    /// The failure, when it will not pass or has come too often; the signal's reason.
+    pub async fn again(&self, refused: Refused, tries: &mut u64) -> Result<()> {
+        if !refused.is_passing || *tries >= self.retries {
+            return Err(refused.failure);
+        }
+        let backoff = (BACKOFF.0 * 2_f64.powi(*tries as i32)).min(BACKOFF.1) * (0.5 + Math::random() / 2.0);
+        *tries += 1;
+        self.cx.settled(Ok(host::timer(refused.wait.unwrap_or(backoff) as u32).into())).await.map(drop)
+    }
+
+    /// Fetches a whole file: tries again after failures that may pass, and goes on from the last byte where the server lets us.
+    /// `watch` hears of each piece, and how many of its bytes are new.
+    ///
+    /// # Errors
+    /// [`Error::Network`], [`Error::HttpStatus`], what `watch` says, the signal's reason.
+    pub async fn download(
+        &self,
+        url: &str,
+        is_binary: bool,
+        watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
+    ) -> Result<Received> {
+        let mut received = Received::default();
+        let mut tries = 0;
+        loop {
+            let before = received.most;
+            match self.attempt(url, is_binary, &mut received, watch).await {
+                Ok(()) => return Ok(received),
+                Err(refused) => {
+                    if received.most > before {
+                        tries = 0;
+                    }
+                    self.again(refused, &mut tries).await?;
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        url: &str,
+        is_binary: bool,
+        received: &mut Received,
+        watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
+    ) -> core::result::Result<(), Refused> {
+        if received.validator.is_none() {
+            received.restart();
+        }
+        let range = (received.bytes > 0).then(|| format!("bytes={}-", received.bytes));
+        let headers = range.as_deref().map(|range| self.headers_with("Range", range)).transpose()?;
+        let set_headers = |init: &Object| headers.iter().for_each(|headers| js::set(init, "headers", headers));
+        let response = self.send(url, is_binary, set_headers).await?;
+        if js::get(&response, "status") == 416.0 {
+            received.restart();
+            let error =
+                Error::Network { url: url.to_owned(), why: "the server cannot go on where it broke off".into() };
+            return Err(Refused { failure: error.into(), is_passing: true, wait: None });
+        }
+        self.check(url, &response).await?;
+        if range.is_some() && !received.goes_on_with(&response) {
+            received.restart();
+        }
+        received.learn(&response);
+        self.read(url, &response, received, watch).await
+    }
+
+    async fn read(
+        &self,
+        url: &str,
+        response: &JsValue,
+        received: &mut Received,
+        watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
+    ) -> core::result::Result<(), Refused> {
+        let Some(body) = js::get_some(response, "body") else {
+            // What a caller's own fetchFunc gives may lack a body.
+            let whole = self.cx.settled(whole_body(response)).await.map_err(|failure| self.broken(url, failure))?;
+            return Ok(received.push(&as_bytes(&whole).map_err(js::thrown)?, watch)?);
+        };
+        let reader = host::call(&body, "getReader", &[]).map_err(js::thrown)?;
+        let end = async {
+            loop {
+                let piece = self.cx.settled(host::call(&reader, "read", &[])).await;
+                let piece = piece.map_err(|failure| self.broken(url, failure))?;
+                if js::get(&piece, "done").is_truthy() {
+                    return received.complete(url);
+                }
+                received.push(&js::bytes(&js::get(&piece, "value")).unwrap_or_default(), watch)?;
+            }
+        }
+        .await;
+        if end.is_err() {
+            weights::cancel(&reader);
+        }
+        end
+    }
+
+    fn headers_with(&self, name: &str, value: &str) -> Result<JsValue> {
+        let headers = host::construct("Headers", &[&js::get(&self.init, "headers")]).map_err(js::thrown)?;
+        host::call(&headers, "set", &[&name.into(), &value.into()]).map_err(js::thrown)?;
+        Ok(headers)
+    }
+}
+
+/// What has come of a file.
+#[derive(Default)]
+pub struct Received {
+    /// Its bytes, in the pieces in which they came.
+    pub parts: Vec<Uint8Array>,
+    /// How many.
+    pub bytes: u64,
+    /// How many there were at the most, if it had to begin again.
+    most: u64,
+    /// What tells this version of the file from another one: a strong ETag, or else Last-Modified.
+    pub validator: Option<String>,
+    /// The Content-Type, in lower case.
+    pub content_type: String,
+    /// Bytes in all, where the server says so and nothing can have changed them on the way.
+    pub length: Option<u64>,
+}
+
+impl Received {
+    fn restart(&mut self) {
+        (self.parts, self.bytes) = (Vec::new(), 0);
+    }
+
+    fn goes_on_with(&self, response: &JsValue) -> bool {
+        let start = header(response, "Content-Range");
+        let start = start.as_deref().and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
+        js::get(response, "status") == 206.0
+            && validator(response) == self.validator
+            && start.is_none_or(|start: u64| start == self.bytes)
+    }
+
+    fn learn(&mut self, response: &JsValue) {
+        self.validator = validator(response);
+        self.content_type = header(response, "Content-Type").unwrap_or_default().to_ascii_lowercase();
+        // Of another origin's answers we do not see whether they were compressed.
+        let is_plain = js::get(response, "type") == "basic" && header(response, "Content-Encoding").is_none();
+        let length = header(response, "Content-Length").and_then(|length| length.parse::<u64>().ok());
+        self.length = length.filter(|_| is_plain).map(|length| self.bytes.saturating_add(length));
+    }
+
+    fn push(&mut self, piece: &Uint8Array, watch: &mut dyn FnMut(&Received, u64) -> Result<()>) -> Result<()> {
+        self.bytes += u64::from(piece.length());
+        self.parts.push(piece.clone());
+        let new = self.bytes.saturating_sub(self.most);
+        self.most += new;
+        watch(self, new)
+    }
+
+    /// Firefox takes a connection that breaks off for the end of the file.
+    fn complete(&self, url: &str) -> core::result::Result<(), Refused> {
+        match self.length.filter(|length| *length > self.bytes) {
+            None => Ok(()),
+            Some(length) => {
+                let why = format!("the connection broke off after {} of {length} bytes", self.bytes);
+                let failure = Error::Network { url: url.to_owned(), why }.into();
+                Err(Refused { failure, is_passing: true, wait: None })
+            }
+        }
+    }
+}
+
+/// A header of a response; also of one that is not a real Response.
+pub fn header(response: &JsValue, name: &str) -> Option<String> {
+    let headers = js::get_some(response, "headers")?;
+    js::text(&host::call(&headers, "get", &[&name.into()]).ok()?)
+}
+
+/// What tells this version of a file from another one.
+pub fn validator(response: &JsValue) -> Option<String> {
+    let strong = header(response, "ETag").filter(|tag| !tag.starts_with("W/"));
+    strong.or_else(|| header(response, "Last-Modified"))
+}
+
+/// Milliseconds of a Retry-After, which is in seconds or a date.
+fn retry_after(text: &str) -> Option<f64> {
+    let seconds = text.trim().parse::<u32>().map(|seconds| f64::from(seconds) * 1000.0);
+    let wait = seconds.unwrap_or_else(|_| Date::parse(text) - Date::now());
+    wait.is_finite().then(|| wait.max(0.0))
+}
+
+/// Bytes, a text or a JSON value as bytes.
+fn as_bytes(body: &JsValue) -> host::Host<Uint8Array> {
+    match js::bytes(body) {
+        Some(bytes) => Ok(bytes),
+        None if body.is_string() => host::encode(body),
+        None => host::encode(&JSON::stringify(body)?.into()),
+    }
+}
+
+/// The body of a response that has no stream.
+fn whole_body(response: &JsValue) -> host::Host<JsValue> {
+    for name in ["arrayBuffer", "text", "json"] {
+        if js::method(response, name).is_some() {
+            return host::call(response, name, &[]);
+        }
+    }
+    Ok(JsValue::UNDEFINED)
+}
