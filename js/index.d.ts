@@ -105,12 +105,14 @@ export interface SavableModel {
 
 /** More about a moment of a transfer; sizes are bytes. */
 export interface ProgressDetail {
-  /** Bytes so far. */
+  /** Bytes so far, of all files. */
   loaded: number;
   /** Bytes in all, when known. */
   total?: number;
-  /** `'read'` while the bytes come together, `'done'` once, after the commit. */
-  phase: 'read' | 'done';
+  /** `'read'` while the bytes come together, `'write'` while they are sent or written, `'done'` once, after the commit. */
+  phase: 'read' | 'write' | 'done';
+  /** Which file this is about, where a model is several files: its name or URL, its bytes so far, and in all when known. */
+  file?: { name: string; loaded: number; total?: number };
 }
 
 /** Options of every verb. An option that does not exist is ERR_INVALID_ARGUMENT. */
@@ -121,8 +123,27 @@ export interface Options {
   onProgress?: (fraction: number, detail: ProgressDetail) => void;
 }
 
+/** Fields of a RequestInit that may also stand among the options themselves, as in TF.js's own documents. */
+export type BareRequestInit = Pick<RequestInit,
+  'method' | 'headers' | 'credentials' | 'mode' | 'redirect' | 'referrer' | 'referrerPolicy' | 'integrity' | 'keepalive'>;
+
+/** Options of everything that goes by HTTP. */
+export interface RequestOptions extends BareRequestInit {
+  /** For every request. A `body` in it is refused. Its `signal` counts when there is no other. */
+  requestInit?: RequestInit;
+  /** Instead of the global `fetch`. Weights are asked for with a third argument, `{ isBinary: true }`. */
+  fetchFunc?: Function;
+  /** Files under way at once; default 6. */
+  concurrency?: number;
+  /**
+   * How often a file is tried again after a failure that may pass: the network, 408, 425, 429, 5xx. Default 3, and 0 for a save in
+   * one request. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
+   */
+  retries?: number;
+}
+
 /** Options of `save`, `copyModel` and `moveModel`. */
-export interface SaveOptions extends Options {
+export interface SaveOptions extends Options, RequestOptions {
   /** Replace what is stored there (default), or reject with ERR_ALREADY_EXISTS. */
   overwrite?: boolean;
   /** Passed to `model.save`: only the trainable weights. */
@@ -131,36 +152,68 @@ export interface SaveOptions extends Options {
   includeOptimizer?: boolean;
   /** `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does. Local Storage cannot. */
   durability?: 'default' | 'strict' | 'relaxed';
+  /** Bytes of a weight file at most, wherever a model is saved as files; default: all weights in one, 4 MiB in a zip and with `files`. */
+  shardBytes?: number;
+  /** `downloads://` only: one zip with model.json and the weight files, stored. */
+  zip?: boolean;
+  /** HTTP only: each file is a PUT of its own beside model.json, whose URL is the target; model.json goes last. */
+  files?: boolean;
+  /** HTTP only: names of the multipart fields; default `model.json` and `model.weights.bin`. */
+  fieldNames?: { modelJSON?: string; weights?: string };
 }
 
 /** Options of `load` and `loadModel`: tf.io's LoadOptions and ours. */
-export interface LoadOptions extends Options {
+export interface LoadOptions extends Options, RequestOptions {
   /** For TF.js: whether the weights must match the layers exactly. */
   strict?: boolean;
   /** For TF.js: the URL is a TF Hub module. */
   fromTFHub?: boolean;
   /** For TF.js: send the weights to the backend as they come. */
   streamWeights?: boolean;
-  /** For loads by HTTP. */
-  requestInit?: RequestInit;
-  /** For loads by HTTP. */
-  fetchFunc?: typeof fetch;
-  /** For loads by HTTP. */
+  /** HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. */
   weightPathPrefix?: string;
-  /** For loads by HTTP. */
-  weightUrlConverter?: (weightFileName: string) => Promise<string>;
+  /**
+   * HTTP only: gives the URL of each weight file, from its path in the manifest, its place among all (from 0) and its bytes when
+   * they are known; or a table from path to URL. What the table lacks is looked for in the usual place.
+   */
+  weightUrlConverter?: ((path: string, file: { index: number; bytes?: number }) => string | Promise<string>) | { [path: string]: string };
+  /**
+   * HTTP only: a store's URL in which the model is kept. It is loaded from there as long as the server's model.json is the same and
+   * its weight files have the same ETag or Last-Modified, and when the server cannot be reached. Not `localstorage://`.
+   */
+  cache?: string;
 }
 
 /** Where a model can go: `scheme://path`, or a handler. */
 export type Target = string | IOHandler;
-/** Where a model can come from: `scheme://path`, a handler, or the artifacts themselves. */
-export type Source = string | IOHandler | ModelArtifacts;
+/** Files that a person picked or dropped, a folder, or one zip. */
+export type Files =
+  | Blob | ArrayLike<Blob> | DataTransfer | DataTransferItemList | FileSystemHandle | FileSystemHandle[]
+  | FileSystemEntry | FileSystemEntry[];
+/** A model JSON in memory, as a value, a text or bytes, and its weights: joined, in order, or by file name. */
+export interface ModelInMemory {
+  modelJSON: {} | string | BufferSource;
+  weights?: BufferSource | BufferSource[] | { [file: string]: BufferSource };
+}
+/** Where a model can come from: a URL (also a relative one), files, a handler, or the model itself. */
+export type Source = string | IOHandler | ModelArtifacts | ModelInMemory | Files;
 
 /** What can go wrong, for a program. */
 export type ErrorCode =
   | 'ERR_INVALID_URL' | 'ERR_UNKNOWN_SCHEME' | 'ERR_NOT_SUPPORTED' | 'ERR_NOT_FOUND' | 'ERR_ALREADY_EXISTS'
   | 'ERR_QUOTA_EXCEEDED' | 'ERR_HTTP_STATUS' | 'ERR_NETWORK' | 'ERR_MANIFEST' | 'ERR_SIZE_MISMATCH'
   | 'ERR_CHECKSUM' | 'ERR_CORRUPT' | 'ERR_INVALID_ARGUMENT' | 'ERR_STORAGE';
+
+/** What is wrong with one file of a model. Sizes are bytes. */
+export interface FileProblem {
+  /** Its name or URL. */
+  file: string;
+  problem: 'missing' | 'superfluous' | 'duplicate' | 'truncated' | 'oversized';
+  /** Bytes that it should have. */
+  expected?: number;
+  /** Bytes that it has. */
+  received?: number;
+}
 
 /** What every verb rejects with, except an abort, which rejects with the signal's own reason. */
 export interface TfpersistError extends Error {
@@ -177,7 +230,10 @@ export interface TfpersistError extends Error {
   file?: string;
   expected?: string | number;
   received?: string | number;
+  /** ERR_HTTP_STATUS: the status; `why` is then the beginning of what the server sent with it. */
   status?: number;
+  /** ERR_MANIFEST, ERR_SIZE_MISMATCH: all that is wrong with the files of a model, where several things are. */
+  problems?: FileProblem[];
   /** ERR_QUOTA_EXCEEDED: bytes that the save needs. */
   needed?: number;
   /** ERR_QUOTA_EXCEEDED: bytes in use, as the engine reports it; not for Local Storage, of which it reports nothing. */
@@ -212,24 +268,32 @@ export interface TF {
 export type InitSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 
 /**
- * Loads the WebAssembly, once. Optional: every verb awaits it by itself.
+ * Loads the WebAssembly, once. Optional: every verb awaits it by itself. There are two builds: `tfpersist_bg.wasm` with the stores,
+ * and `tfpersist_transfers_bg.wasm` with everything, which is fetched at the first call that needs a server, files, downloads or a
+ * cache. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
  * @example await init('https://cdn.example/tfpersist_bg.wasm');
+ * @example await init({ transfers: true });
  */
-export default function init(source?: InitSource | Promise<InitSource>): Promise<void>;
+export default function init(
+  source?: InitSource | Promise<InitSource> | { transfers: true | InitSource | Promise<InitSource> }): Promise<void>;
 
 /**
  * Saves a model and resolves when it is committed: the path then shows the new model, and after any failure the old one.
  * @param model a `tf.LayersModel`, a `tf.GraphModel`, or ModelArtifacts. It is not changed.
- * @param target `localstorage://path`, `indexeddb://path`, a registered scheme, or an IOHandler.
- * @throws TfpersistError ERR_QUOTA_EXCEEDED, ERR_INVALID_URL, ERR_UNKNOWN_SCHEME, ERR_MANIFEST, ERR_SIZE_MISMATCH, ...
+ * @param target `localstorage://path`, `indexeddb://path`, `downloads://name`, `http(s)://...`, in Node `file://folder`, a registered
+ *   scheme, or an IOHandler.
+ * @throws TfpersistError ERR_QUOTA_EXCEEDED, ERR_INVALID_URL, ERR_UNKNOWN_SCHEME, ERR_MANIFEST, ERR_SIZE_MISMATCH, ERR_HTTP_STATUS,
+ *   ERR_NETWORK, ...
  * @example const { modelArtifactsInfo } = await save(model, 'indexeddb://my-model');
  */
 export function save(model: SavableModel | ModelArtifacts, target: Target, options?: SaveOptions): Promise<SaveResult>;
 
 /**
  * Loads a model as ModelArtifacts, checked: a torn or damaged one is an error, never wrong weights.
- * @throws TfpersistError ERR_NOT_FOUND, ERR_CORRUPT, ...
+ * @throws TfpersistError ERR_NOT_FOUND, ERR_CORRUPT, ERR_HTTP_STATUS, ERR_NETWORK, ERR_MANIFEST, ERR_SIZE_MISMATCH, ...
  * @example const artifacts = await load('indexeddb://my-model');
+ * @example const artifacts = await load('https://host/model.json', { cache: 'indexeddb://my-model' });
+ * @example input.onchange = async () => { const artifacts = await load(input.files); };
  */
 export function load(source: Source, options?: LoadOptions): Promise<ModelArtifacts>;
 
@@ -247,6 +311,12 @@ export function loadModel<T extends TF>(tf: T, source: Source, options?: LoadOpt
  * @example for (const [url, { dateSaved, weightDataBytes }] of Object.entries(await listModels())) { ... }
  */
 export function listModels(options?: Options): Promise<{ [url: string]: ListedModel }>;
+/**
+ * The models whose URL begins with `prefix`.
+ * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it.
+ * @example await listModels('file:///models');
+ */
+export function listModels(prefix: string, options?: Options): Promise<{ [url: string]: ListedModel }>;
 
 /**
  * Copies a model; the destination is replaced as by `save`.
@@ -280,6 +350,39 @@ export function removeModel(url: string, options?: Options): Promise<ListedModel
  */
 export function handler(where: Source, options?: SaveOptions & LoadOptions): Required<IOHandler>;
 
+/**
+ * An IOHandler for a server, as tf.io's. It loads `url`, a model.json, and saves there in one multipart request, or with
+ * `{ files: true }` as files of their own.
+ * @example await save(model, browserHTTPRequest('https://host/upload', { method: 'PUT', headers: { authorization } }));
+ */
+export function browserHTTPRequest(url: string, options?: SaveOptions & LoadOptions): Required<IOHandler>;
+export { browserHTTPRequest as http };
+
+/**
+ * An IOHandler that loads files which a person picked or dropped, in any order: one model JSON, found by its content, and the weight
+ * files that it names; or a folder, or a zip. All that is wrong with them is told in one error.
+ * @throws TfpersistError ERR_MANIFEST, ERR_SIZE_MISMATCH with `problems`, ERR_CHECKSUM
+ * @example const model = await tf.loadLayersModel(browserFiles(input.files));
+ */
+export function browserFiles(files: Files, options?: LoadOptions): Required<Pick<IOHandler, 'load'>>;
+
+/** Options of `objectStore`. */
+export interface ObjectStoreOptions extends Options, RequestOptions {
+  /** Gives the URL to PUT a file of that name and size (bytes) to, or more of the request. */
+  sign: (name: string, bytes: number) => SignedRequest | Promise<SignedRequest>;
+  /** Bytes of a weight file at most; default 4 MiB. */
+  shardBytes?: number;
+}
+/** What `sign` gives: a URL, or a RequestInit with one. */
+export type SignedRequest = string | ({ url: string } & RequestInit);
+
+/**
+ * An IOHandler that saves to an object store (S3, GCS, R2) by presigned URLs: weight files in parallel under names that contain a
+ * checksum, model.json last, so that a reader sees the whole old model or the whole new one. Old weight files are left to you.
+ * @example await save(model, objectStore({ sign: (name, bytes) => askMyServer(name, bytes) }));
+ */
+export function objectStore(options: ObjectStoreOptions): Required<Pick<IOHandler, 'save'>>;
+
 /** An IOHandler that loads the given artifacts. */
 export function fromMemory(artifacts: ModelArtifacts): Required<Pick<IOHandler, 'load'>>;
 
@@ -287,7 +390,7 @@ export function fromMemory(artifacts: ModelArtifacts): Required<Pick<IOHandler, 
 export function withSaveHandler(save: (artifacts: ModelArtifacts) => Promise<SaveResult>): Required<Pick<IOHandler, 'save'>>;
 
 /**
- * Registers our schemes that TF.js does not know (`memory://` and those of `registerStore`) with TF.js's own routers,
+ * Registers our schemes that TF.js does not know (`memory://`, `file://`, those of `registerStore`) with TF.js's own routers,
  * so that `model.save('memory://m')` works.
  * @returns the schemes that were registered.
  * @example install(tf);

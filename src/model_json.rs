@@ -178,12 +178,12 @@ fn read_groups(groups: &JsValue, file: &str) -> Result<Vec<Group>> {
     Ok(read)
 }
 
-/// The text of a model JSON. `specs` of the header go into one group that names `paths`; without weights there is no group.
+/// The text of a model JSON. The specs go into one group that names `paths`; without weights there is no manifest.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when JSON cannot hold the model.
 pub fn write(header: &Header, paths: Option<&[String]>) -> Result<JsString> {
-    let manifest = Array::new();
+    let mut manifest = JsValue::UNDEFINED;
     if let Some(paths) = paths {
         let group = Object::new();
         let paths: Array = paths.iter().map(JsValue::from).collect();
@@ -193,11 +193,11 @@ pub fn write(header: &Header, paths: Option<&[String]>) -> Result<JsString> {
             "weights",
             &js::get_some(header.as_ref(), "weightSpecs").unwrap_or_else(|| Array::new().into()),
         );
-        manifest.push(&group);
+        manifest = Array::of1(&group).into();
     }
     let json = Object::new();
     for (index, key) in TO_JSON.into_iter().enumerate() {
-        let value = if key == "weightsManifest" { manifest.clone().into() } else { js::get(header.as_ref(), key) };
+        let value = if key == "weightsManifest" { manifest.clone() } else { js::get(header.as_ref(), key) };
         if index < 5 || !value.is_null() {
             js::set(&json, key, &value);
         }

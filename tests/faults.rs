@@ -110,7 +110,7 @@ async fn a_store_that_forgets_or_alters_loses_no_model() {
 async fn a_store_that_throws_hides_no_other() {
     odd_store("list", "() => { throw new Error('a broken store') }");
     save(full(4), "memory://seen".into(), NONE).await.unwrap();
-    let listed = list_models(NONE).await.unwrap();
+    let listed = list_models(NONE, NONE).await.unwrap();
     assert!(get(&listed, "memory://seen").is_object());
     assert_eq!(js("a['odd://'].damage.code", &[&listed]), "ERR_STORAGE");
     gone(&["memory://seen"]).await;
@@ -167,7 +167,7 @@ async fn listing_and_loading_settle_while_somebody_writes() {
         const again = () => { if (performance.now() < end) tx.objectStore('model_info_store').get('x').onsuccess = again; };
         tx.oncomplete = () => open.result.close(); again(); held() } })";
     promised(lock, &[]).await.unwrap();
-    assert!(get(&within(list_models(NONE)).await.unwrap(), "indexeddb://busy").is_object());
+    assert!(get(&within(list_models(NONE, NONE)).await.unwrap(), "indexeddb://busy").is_object());
     promised(lock, &[]).await.unwrap();
     assert_same(&within(load("indexeddb://busy".into(), NONE)).await.unwrap(), &full(8));
     gone(&["indexeddb://busy"]).await;
@@ -186,7 +186,7 @@ async fn a_local_storage_that_throws_rejects_and_recovers() {
             within(save(full(10), "localstorage://broken".into(), NONE)).await,
             within(move_model("localstorage://broken".into(), "localstorage://b".into(), NONE)).await,
         ];
-        let listed = within(list_models(NONE)).await;
+        let listed = within(list_models(NONE, NONE)).await;
         js("Storage.prototype[a] = b", &[&method.into(), &real]);
         assert_eq!(outcomes.each_ref().map(code), ["ERR_STORAGE", "ERR_STORAGE"], "{method}");
         assert!(listed.is_ok());

@@ -99,7 +99,7 @@ async fn every_damage_to_local_storage_is_found_and_told_by_part() {
             assert_eq!(code(&outcome), "ERR_CORRUPT", "{part} {damage}");
             assert_eq!(code(&moved), "ERR_CORRUPT", "{part} {damage}");
             assert!(!get(&outcome.unwrap_err(), "file").is_undefined());
-            let listed = list_models(NONE).await.unwrap();
+            let listed = list_models(NONE, NONE).await.unwrap();
             assert!(get(&get(&listed, "localstorage://sound"), "damage").is_undefined());
             assert!(get(&listed, "localstorage://damaged").is_object());
             remove_model("localstorage://damaged".into(), NONE).await.unwrap();
@@ -204,7 +204,7 @@ async fn ghosts_and_damaged_records_are_isolated() {
             "{path}"
         );
     }
-    let listed = list_models(NONE).await.unwrap();
+    let listed = list_models(NONE, NONE).await.unwrap();
     for (path, is_damaged) in [("sound", false), ("ghost", true), ("orphan", true), ("damaged", true)] {
         let row = get(&listed, &format!("indexeddb://{path}"));
         assert_eq!(js("a?.damage?.code", &[&row]) == "ERR_CORRUPT", is_damaged, "{path}");
@@ -246,7 +246,7 @@ async fn no_connection_is_left_open() {
     let _ = save(js("({ ...a, userDefinedMetadata: { f() {} } })", &[&sized(64, 1)]), url(), NONE).await;
     let _ = load(url(), NONE).await;
     let _ = load("indexeddb://none".into(), NONE).await;
-    let _ = list_models(NONE).await;
+    let _ = list_models(NONE, NONE).await;
     let _ = remove_model(url(), NONE).await;
     // Deleting the database would be blocked by any open connection.
     let deleted = "new Promise((ok, no) => { const r = indexedDB.deleteDatabase('tensorflowjs'); r.onsuccess = () => ok('deleted'); r.onblocked = () => no('blocked'); r.onerror = () => no(r.error) })";

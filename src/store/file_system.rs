@@ -66,7 +66,7 @@ impl Store for FileSystem {
                 shard.report(cx, "write");
             }
             files.write_json()?; // it names the shards as they are now called
-            disk.replace(&place, &files.json, &mut written, cx, &url).await?;
+            disk.commit(&place, &files, &mut written, cx, &url).await?;
             files.json.report(cx, "write");
             Ok(files.info)
         }
@@ -252,7 +252,8 @@ impl Disk {
         paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect()
     }
 
-    /// Writes a file under its name or, when that is taken, under one that has a checksum of its bytes in it.
+    /// Writes a weight file under its name or, when that is taken, under one that has a checksum of its bytes in it. Either way it is
+    /// written beside and then named in one step, so that nothing of ours ever touches a file that another model may need.
     async fn write_new(
         &self,
         place: &Place,
@@ -261,74 +262,65 @@ impl Disk {
         cx: &Context,
         url: &str,
     ) -> Result<()> {
-        let name = place.of(&file.name);
-        match self.write(&name, file, "wx", cx, url).await {
-            Ok(()) => written.push(name),
-            Err(failure) if has_code(&failure, "EEXIST") => {
-                let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
-                file.name = format!("{stem}.{}.{end}", file.digest());
-                let is_new = self.stat(&place.of(&file.name)).await.is_err();
-                self.replace_file(&place.of(&file.name), file, written, cx, url).await?;
-                // One that was there already may be the old model's.
-                if is_new {
-                    written.push(place.of(&file.name));
-                }
-            }
-            Err(failure) => {
-                if cx.check().is_err() || !has_code(&failure, "EEXIST") {
-                    self.forget(&name).await;
-                }
-                return Err(failure);
-            }
+        let beside = self.write_beside(place, file, written, cx, url).await?;
+        // A link fails where there is such a file already; and on a file system without links, which is as good.
+        if self.call("link", &[&beside.as_str().into(), &place.of(&file.name).into()], url).await.is_ok() {
+            written.push(place.of(&file.name));
+            self.forget(&beside).await;
+            return Ok(());
+        }
+        let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
+        file.name = format!("{stem}.{}.{end}", file.digest());
+        // One that is there already has the same bytes, and may be the old model's: it is not ours to remove if we fail.
+        let is_new = self.stat(&place.of(&file.name)).await.is_err();
+        self.call("rename", &[&beside.into(), &place.of(&file.name).into()], url).await?;
+        if is_new {
+            written.push(place.of(&file.name));
         }
         Ok(())
     }
 
-    /// Puts the new model JSON in the place of the old one, and then removes the old one's weights.
-    async fn replace(
+    /// Puts the new model JSON in the place of the old one, which is the commit, and then removes the weights that only the old one names.
+    async fn commit(
         &self,
         place: &Place,
-        json: &ModelFile,
+        files: &ModelFiles,
         written: &mut Vec<String>,
         cx: &Context,
         url: &str,
     ) -> Result<()> {
+        let beside = self.write_beside(place, &files.json, written, cx, url).await?;
         let old = self.weights(place).await;
-        self.replace_file(&place.of(&place.json), json, written, cx, url).await?;
+        self.call("rename", &[&beside.into(), &place.of(&place.json).into()], url).await?;
         if cx.durability.as_deref() != Some("relaxed") {
             self.sync(&place.folder).await;
         }
-        for file in old.iter().filter(|file| !written.contains(file)) {
-            let is_used = self.weights(place).await.contains(file);
-            if !is_used {
-                self.forget(file).await;
-            }
+        let new: Vec<String> = files.shards.iter().map(|shard| place.of(&shard.name)).collect();
+        for file in old.iter().filter(|file| !new.contains(file)) {
+            self.forget(file).await;
         }
         Ok(())
     }
 
-    /// Written beside, and renamed: whoever looks sees all of the old or all of the new bytes.
-    async fn replace_file(
+    /// Writes a file under a name that nobody else has, and gives that name.
+    async fn write_beside(
         &self,
-        name: &str,
+        place: &Place,
         file: &ModelFile,
         written: &mut Vec<String>,
         cx: &Context,
         url: &str,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let random = (js_sys::Math::random() * 2_f64.powi(52)) as u64;
-        let beside = format!("{name}.{random:x}.tmp");
+        let beside = place.of(&format!("{}.{random:x}.tmp", file.name));
         written.push(beside.clone());
-        self.write(&beside, file, "wx", cx, url).await?;
-        cx.check()?;
-        self.call("rename", &[&beside.as_str().into(), &name.into()], url).await?;
-        written.pop();
-        Ok(())
+        self.write(&beside, file, cx, url).await?;
+        Ok(beside)
     }
 
-    async fn write(&self, name: &str, file: &ModelFile, flag: &str, cx: &Context, url: &str) -> Result<()> {
+    async fn write(&self, name: &str, file: &ModelFile, cx: &Context, url: &str) -> Result<()> {
         let options = Object::new();
-        js::set(&options, "flag", &flag.into());
+        js::set(&options, "flag", &"wx".into());
         js::set(&options, "flush", &(cx.durability.as_deref() != Some("relaxed")).into());
         if let Some(signal) = cx.signal() {
             js::set(&options, "signal", signal);

@@ -38,7 +38,7 @@ impl Packed {
     /// [`Error::Checksum`], [`Error::SizeMismatch`]; [`Error::Manifest`] for what does not unpack.
     pub async fn bytes(&self, path: &str, blob: &JsValue, cx: &Context) -> Result<Uint8Array> {
         let bytes = if self.is_deflated { self.inflate(path, blob, cx).await? } else { read(blob, path, cx).await? };
-        let received = crc32(&[bytes.clone()]);
+        let received = crc32(core::slice::from_ref(&bytes));
         if received == self.crc {
             return Ok(bytes);
         }

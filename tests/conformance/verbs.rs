@@ -22,8 +22,18 @@ async fn removed(url: &str) {
     remove_model(url.into(), NONE).await.unwrap();
 }
 
+/// Folders are not listed unless somebody says which.
+fn is_file(url: &str) -> bool {
+    url.starts_with("file://")
+}
+
 async fn listed(url: &str) -> JsValue {
-    get(&list_models(NONE).await.unwrap(), url)
+    let by_prefix = get(&list_models(url.into(), NONE).await.unwrap(), url);
+    if !is_file(url) {
+        let among_all = get(&list_models(NONE, NONE).await.unwrap(), url);
+        assert_eq!(json(&object([("row", among_all)])), json(&object([("row", by_prefix.clone())])));
+    }
+    by_prefix
 }
 
 pub async fn a_save_loads_as_it_was(url: &str) {
@@ -220,7 +230,8 @@ pub async fn any_path_works(url: &str) {
         "'\"\\\n\u{0}",
         "/model_topology",
     ];
-    for tail in tails {
+    let tails = tails.iter().filter(|tail| !is_file(url) || !tail.contains('\0')); // which no file system has
+    for tail in tails.clone() {
         saved(&full(19), &format!("{url}{tail}")).await;
     }
     saved(&full(20), &js("a.split('://')[0] + '://__proto__'", &[&url.into()]).as_string().unwrap()).await;
@@ -324,7 +335,7 @@ pub async fn an_abort_rejects_with_its_reason(url: &str) {
         copy_model(url.into(), other.clone(), aborted.clone()).await,
         move_model(url.into(), other.clone(), aborted.clone()).await,
         remove_model(url.into(), aborted.clone()).await,
-        list_models(aborted.clone()).await,
+        list_models(aborted.clone(), NONE).await,
     ];
     for outcome in outcomes {
         assert_eq!(outcome, Err(reason.clone()));
@@ -406,9 +417,12 @@ pub async fn saves_at_once_leave_one_whole_model(url: &str) {
         })
         .collect();
     JsFuture::from(Promise::all_settled(&moves)).await.unwrap();
-    let all = list_models(NONE).await.unwrap();
-    let left = js("Object.keys(a).filter((url) => url.startsWith(b))", &[&all, &url.into()]);
-    let left: Vec<String> = Array::from(&left).iter().filter_map(|url| url.as_string()).collect();
+    let mut left = Vec::new();
+    for place in [url.to_owned(), format!("{url} a"), format!("{url} b")] {
+        if !listed(&place).await.is_undefined() {
+            left.push(place);
+        }
+    }
     assert!(!left.is_empty(), "a move raced by another lost the model");
     for url in left {
         assert_same(&loaded(&url).await, &sized(40_000, seed));

@@ -2,8 +2,8 @@
 // Compiled, never run: `tsc -p tests/types`. Each @ts-expect-error is a mistake that the types must catch.
 import * as tf from '@tensorflow/tfjs';
 import init, {
-  copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, install, listModels, load, loadModel, moveModel,
-  registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, withSaveHandler,
+  browserFiles, browserHTTPRequest, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, http, install, listModels, load, loadModel, moveModel,
+  objectStore, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, withSaveHandler,
 } from 'tfpersist';
 import type {
   ErrorCode, IOHandler, IORouter, LoadOptions, ModelArtifacts, ModelArtifactsInfo, ModelStore, SaveResult, Source, Target,
@@ -115,8 +115,34 @@ export async function theRest(file: File, module: WebAssembly.Module): Promise<E
   return undefined;
 }
 
+/** Every way in and out, as the tutorial writes it. */
+export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, folder: FileSystemDirectoryHandle, signal: AbortSignal) {
+  await save(layers, 'downloads://m', { zip: true, shardBytes: 1 << 20 });
+  const { responses } = await save(layers, browserHTTPRequest('http://host/upload', { method: 'PUT', headers: { key: 'value' } }));
+  const statuses: number[] = (responses ?? []).map((response) => response.status);
+  await save(layers, 'https://host/upload', { requestInit: { credentials: 'include' }, fieldNames: { modelJSON: 'model' }, signal });
+  await layers.save(browserHTTPRequest('https://host/m/model.json', { files: true, concurrency: 2, retries: 5 }));
+  await layers.save(objectStore({ sign: async (name, bytes) => ({ url: `https://bucket/${name}?n=${bytes.toFixed(0)}`, headers: {} }) }));
+  const files = [input.files!, [...input.files!], new Blob(), drop.dataTransfer!, drop.dataTransfer!.items, folder];
+  for (const chosen of files) {
+    const model: tf.LayersModel = await tf.loadLayersModel(browserFiles(chosen));
+    await copyModel(chosen, 'indexeddb://mine');
+    model.dispose();
+  }
+  await load({ modelJSON: '{}', weights: { 'weights.bin': new ArrayBuffer(4) } });
+  await load('models/model.json', { cache: 'indexeddb://cached', onProgress: (_, { file }) => console.log(file?.name, file?.total) });
+  await load('https://host/model.json', { weightUrlConverter: async (path, { index }) => `https://cdn/${index}/${path}` });
+  await tf.loadGraphModel(http('https://host/model.json', { weightUrlConverter: { 'a.bin': 'https://cdn/a.bin' } }));
+  await init({ transfers: true });
+  return [statuses, await listModels('file:///models', { signal })];
+}
+
 /** Mistakes. */
 export async function mistakes() {
+  // @ts-expect-error -- a number is no file
+  await load([1, 2]);
+  // @ts-expect-error -- without `sign` nothing can be sent
+  objectStore({ shardBytes: 5 });
   // @ts-expect-error -- no target
   await save(layers);
   // @ts-expect-error -- not a model
