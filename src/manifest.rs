@@ -132,7 +132,7 @@ pub fn validate(raw: &[RawSpec], file: &str) -> Result<Vec<WeightSpec>, Error> {
     let mut total = Some(0_u64);
     for (index, raw) in raw.iter().enumerate() {
         let spec = WeightSpec::new(raw, &format!("{file}[{index}]"))?;
-        if !names.insert(&raw.name) {
+        if !names.insert(raw.name.as_str()) {
             return Err(Error::manifest(
                 format!("{file}[{index}].name"),
                 "a name of its own",

@@ -97,7 +97,7 @@ pub fn is_inside(path: &str) -> bool {
 /// [`Error::Manifest`] that names the file.
 pub fn check_paths(groups: &[Group], file: &str) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    match groups.iter().flat_map(|group| &group.paths).find(|path| !seen.insert(*path)) {
+    match groups.iter().flat_map(|group| &group.paths).find(|path| !seen.insert(path.as_str())) {
         None => Ok(()),
         Some(twice) => Err(Error::manifest(file, "each path once", format!("\"{twice}\" again"))),
     }
