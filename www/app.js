@@ -1,57 +1,23 @@
 // The model manager: a small model is trained with TensorFlow.js and kept in this browser with tfpersist.
 import { copyModel, listModels, loadModel, moveModel, removeModel, save } from 'tfpersist';
+import { inputs, predict, train, truth } from './sine.js';
 
 /** Where models can be kept: one line a store. */
 const stores = [
   { scheme: 'indexeddb', label: 'IndexedDB' },
   { scheme: 'localstorage', label: 'Local Storage' },
 ];
+/** Where a model can only be sent. */
+const downloads = { scheme: 'downloads', label: 'Downloads' };
 
 const { tf } = globalThis;
 const $ = (selector, root = document) => root.querySelector(selector);
 /** The element made, with these words. */
 const element = (name, textContent) => Object.assign(document.createElement(name), { textContent });
 const clone = (template) => $(template).content.firstElementChild.cloneNode(true);
-const inputs = Array.from({ length: 61 }, (_, i) => i / 30 - 1);
-const truth = (x) => Math.sin(Math.PI * x);
 
 /** The model that can be saved, and what it predicts for `inputs`. */
 let current = null;
-
-// TensorFlow.js
-
-/** A network for a sine. Of the large one only the last layer learns: the others are random features of the input. */
-function network(units) {
-  const large = units > 100;
-  const random = () => (large ? tf.initializers.randomUniform({ minval: -4, maxval: 4 }) : undefined);
-  const first = { inputShape: [1], kernelInitializer: random(), biasInitializer: random() };
-  const model = tf.sequential({
-    layers: [
-      tf.layers.dense({ units, activation: 'tanh', trainable: !large, ...first }),
-      tf.layers.dense({ units, activation: 'tanh', trainable: !large }),
-      tf.layers.dense({ units: 1 }),
-    ],
-  });
-  model.compile({ optimizer: tf.train.adam(large ? 0.003 : 0.03), loss: 'meanSquaredError' });
-  return { model, epochs: large ? 40 : 250 };
-}
-
-/** Learns one period of a sine. `onEpoch(fraction, loss)` is called as it goes. */
-async function train(units, onEpoch) {
-  const { model, epochs } = network(units);
-  const points = Array.from({ length: 16 }, (_, i) => i / 7.5 - 1);
-  const xs = tf.tensor2d(points, [16, 1]);
-  const ys = tf.tensor2d(points.map(truth), [16, 1]);
-  let loss;
-  const onEpochEnd = (epoch, logs) => { loss = logs.loss; onEpoch((epoch + 1) / epochs, loss); };
-  await model.fit(xs, ys, { epochs, batchSize: 16, callbacks: { onEpochEnd } });
-  tf.dispose([xs, ys]);
-  return { model, loss, epochs };
-}
-
-function predict(model) {
-  return tf.tidy(() => model.predict(tf.tensor2d(inputs, [inputs.length, 1])).dataSync().slice());
-}
 
 // What was predicted before the reload, remembered by URL in this tab
 
@@ -164,8 +130,8 @@ function showUrl(where, url) {
   where.replaceChildren(`${scheme}://`, element('b', path));
 }
 
-function fillStores(select, chosen = stores[0].scheme) {
-  select.replaceChildren(...stores.map(({ scheme, label }) => new Option(label, scheme, false, scheme === chosen)));
+function fillStores(select, choices, chosen = choices[0].scheme) {
+  select.replaceChildren(...choices.map(({ scheme, label }) => new Option(label, scheme, false, scheme === chosen)));
 }
 
 function rowOf(url, info) {
@@ -209,9 +175,25 @@ function onSave(event) {
   const overwrite = event.target.elements.overwrite.checked;
   return run(`Saving ${url}`, async (onProgress) => {
     const { modelArtifactsInfo } = await save(current.model, url, { overwrite, onProgress });
-    remember(url, entryOf(current.floats));
+    if (!url.startsWith(downloads.scheme)) remember(url, entryOf(current.floats));
     await refresh();
     return `Saved ${url}: ${humane(sum(modelArtifactsInfo))}.`;
+  });
+}
+
+/** What comes from elsewhere: files that were chosen or dropped, or the URL of a model.json. */
+function onOpen(source, words) {
+  return run(`Opening ${words}`, async (onProgress) => {
+    const model = await loadModel(tf, source, { onProgress });
+    show(model, predict(model), `Opened ${words}`);
+    return `Opened ${words}. It can be saved now.`;
+  });
+}
+
+function onDownload(url) {
+  return run(`Downloading ${url}`, async (onProgress) => {
+    await copyModel(url, `downloads://${split(url)[1]}`, { zip: true, onProgress });
+    return `Downloaded ${url} as a zip.`;
   });
 }
 
@@ -257,7 +239,7 @@ function ask(action, row, button) {
   form.ariaLabel = `${button.textContent} ${url}`;
   $('p', form).textContent = action === 'remove' ? `Remove ${url} for good?` : '';
   $('fieldset', form).hidden = $('fieldset', form).disabled = action === 'remove';
-  fillStores(store, stores.find((s) => s.scheme !== scheme)?.scheme);
+  fillStores(store, stores, stores.find((s) => s.scheme !== scheme)?.scheme);
   name.value = path;
   go.textContent = action === 'remove' ? 'Remove it' : `${button.textContent} it`;
   const close = () => { panel.remove(); button.focus(); };
@@ -276,6 +258,7 @@ function onAction(event) {
   if (!button) return;
   const row = button.closest('tr');
   if (button.dataset.action === 'load') onLoad(row.dataset.url);
+  else if (button.dataset.action === 'download') onDownload(row.dataset.url);
   else ask(button.dataset.action, row, button);
 }
 
@@ -283,7 +266,7 @@ function onAction(event) {
 
 const saveForm = $('#save');
 const preview = () => showUrl($('.url', saveForm), targetOf(saveForm));
-fillStores(saveForm.elements.store);
+fillStores(saveForm.elements.store, [...stores, downloads]);
 preview();
 const dots = inputs.filter((_, i) => i % 3 === 0).map((x) => `M${place(x, truth(x))}h0`);
 $('#chart .truth').setAttribute('d', dots.join(''));
@@ -291,6 +274,17 @@ saveForm.addEventListener('input', preview);
 saveForm.addEventListener('submit', onSave);
 $('#train').addEventListener('submit', onTrain);
 $('#list').addEventListener('click', onAction);
+$('#open').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const url = event.target.elements.url.value;
+  onOpen(url, url);
+});
+$('#files').addEventListener('change', ({ target }) => onOpen(target.files, Array.from(target.files, (f) => f.name).join(', ')));
+addEventListener('dragover', (event) => event.preventDefault());
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  onOpen(event.dataTransfer, 'what was dropped');
+});
 $('#reload').addEventListener('click', () => location.reload());
 await run('Starting', async () => {
   await tf.setBackend('cpu'); // small models: quicker there than on a graphics card, and the same bits every time

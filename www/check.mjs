@@ -165,6 +165,45 @@ async function quota(page) {
   });
 }
 
+async function elsewhere(page, { url, before }) {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tfpersist-demo-'));
+  const files = [];
+  const keep = async (download) => {
+    files.push(path.join(folder, download.suggestedFilename()));
+    await download.saveAs(files.at(-1));
+  };
+  await check('a download as a zip opens again and predicts the same', async () => {
+    const [download] = await Promise.all([page.waitForEvent('download'), button(page, `Download ${url}`).click()]);
+    await keep(download);
+    await page.locator('#files').setInputFiles(files.splice(0));
+    await says(page, 'Opened sine.zip.');
+    assert.deepEqual(await numbers(page), before);
+  });
+  await check('the two downloaded files open again, in the wrong order', async () => {
+    const both = new Promise((resolve) => {
+      const begun = [];
+      page.on('download', (download) => { if (begun.push(keep(download)) === 2) resolve(Promise.all(begun)); });
+    });
+    await saveAs(page, 'Downloads', 'two files');
+    await both;
+    await says(page, 'Saved downloads://two files: ');
+    assert.deepEqual(files.map((file) => path.basename(file)).sort(), ['two files.json', 'two files.weights.bin']);
+    await page.locator('#files').setInputFiles(files.sort().reverse());
+    await says(page, 'Opened two files.weights.bin, two files.json.');
+    assert.deepEqual(await numbers(page), before);
+  });
+  await check('a model opens from a server by its relative URL, and an error says what is wrong', async () => {
+    await page.route('**/models/*', (route) => route.fulfill({ path: path.join(folder, decodeURI(path.basename(route.request().url()))) }));
+    await field(page, 'textbox', 'URL of a model.json').fill('models/two files.json');
+    await field(page, 'textbox', 'URL of a model.json').press('Enter');
+    await says(page, 'Opened models/two files.json.');
+    assert.deepEqual(await numbers(page), before);
+    await page.locator('#files').setInputFiles(files.filter((file) => file.endsWith('.bin')));
+    await says(page, 'ERR_MANIFEST');
+  });
+  await fs.rm(folder, { recursive: true });
+}
+
 async function removeAll(page, here, urls) {
   await check(`${here.label}: what is removed is gone, also after a reload`, async () => {
     for (const url of urls) {
@@ -215,6 +254,7 @@ async function drive(page, address, troubles) {
     const models = await roundTrip(page, here, stores[(i + 1) % stores.length]);
     if (here.scheme === 'localstorage') await photograph(page);
     await refusals(page, here, models);
+    if (i === 0) await elsewhere(page, models);
     if (here.scheme === 'localstorage') await quota(page);
     if (i === 0) await phone(page);
     await removeAll(page, here, [models.url, models.moved]);
