@@ -129,7 +129,8 @@ export function registerStore(scheme, store) {
 export function install(tf) {
   check(typeof tf?.io?.registerSaveRouter === 'function', 'tf', 'it has no io.registerSaveRouter(): pass the TensorFlow.js namespace');
   // What TF.js serves itself stays with TF.js: two routers for one URL are an error there.
-  const ours = [...known(), ...TRANSFERS].filter((scheme) => tf.io.getSaveHandlers(`${scheme}://m`).length === 0);
+  const here = TRANSFERS.filter((scheme) => scheme !== 'file' || globalThis.process?.getBuiltinModule); // only Node has files
+  const ours = [...known(), ...here].filter((scheme) => tf.io.getSaveHandlers(`${scheme}://m`).length === 0);
   const router = (url, options) => (ours.includes(schemeOf(url)) ? handler(url, options) : null);
   tf.io.registerSaveRouter((url) => router(url));
   tf.io.registerLoadRouter(router);

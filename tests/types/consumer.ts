@@ -139,8 +139,8 @@ export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, fol
 
 /** Mistakes. */
 export async function mistakes() {
-  // @ts-expect-error -- a number is no file
-  await load([1, 2]);
+  // @ts-expect-error -- a number is no source
+  await load(42);
   // @ts-expect-error -- without `sign` nothing can be sent
   objectStore({ shardBytes: 5 });
   // @ts-expect-error -- no target
