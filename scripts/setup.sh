@@ -13,9 +13,9 @@ for tool in node npm rustup; do
   command -v "$tool" >/dev/null || { echo "setup: $tool is missing, please install it first" >&2; exit 1; }
 done
 
-# --- system packages: three browsers and their drivers ---------------------------------------------
+# --- system packages: three browsers and their drivers, and what serves and unpacks models in the tests ---------------------------------------------
 packages=(gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver
-  python3-gi gir1.2-webkit2-4.1 xvfb)
+  python3-gi gir1.2-webkit2-4.1 xvfb python3-venv nginx-light unzip)
 if command -v apt-get >/dev/null; then
   missing=()
   for p in "${packages[@]}"; do
@@ -28,7 +28,7 @@ if command -v apt-get >/dev/null; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
   fi
 else
-  for tool in cc chromium chromedriver firefox-esr WebKitWebDriver Xvfb; do
+  for tool in cc chromium chromedriver firefox-esr WebKitWebDriver Xvfb nginx unzip; do
     command -v "$tool" >/dev/null || echo "setup: no apt-get here; please install $tool yourself" >&2
   done
 fi
@@ -60,7 +60,17 @@ has() { [ "$("$1" --version 2>/dev/null | awk 'NR == 1 { print $2 }')" = "$2" ];
 has geckodriver $GECKODRIVER || tool geckodriver $GECKODRIVER
 has wasm-pack $WASM_PACK || tool wasm-pack $WASM_PACK
 
-# --- Python packages: none yet. (The tests against Keras and Flask will need some; they go here.) --
+# --- Python packages: Keras, TF.js's converter and Flask, as real counterparts of the tests ---------
+# They are large (3 GB), so all checkouts of one list share a folder.
+list=tests/counterparts/requirements.txt
+python="${XDG_CACHE_HOME:-$HOME/.cache}/tfpersist/python-$(sha256sum $list | cut -c1-12)"
+if [ ! -e "$python/complete" ]; then
+  rm -rf "$python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install -q --disable-pip-version-check -r $list
+  touch "$python/complete"
+fi
+[ "$(readlink .venv)" = "$python" ] || ln -sfn "$python" .venv
 
 # --- node packages: wasm-opt, esbuild, TypeScript, TF.js, playwright ... ---------------------------
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

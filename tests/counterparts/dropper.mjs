@@ -1,0 +1,93 @@
+// A server for what nginx does not do: connections that drop, bodies that end early or never, statuses that pass, and files that
+// are PUT. It counts what it sends.
+import http from 'node:http';
+
+const CORS = {
+  'access-control-allow-origin': '*', 'access-control-allow-methods': '*', 'access-control-allow-headers': '*',
+  'access-control-expose-headers': '*',
+};
+
+/** A file from `bytes=N-` on; the whole one without a Range. */
+function portion(bytes, range) {
+  const start = range ? Number(/^bytes=(\d+)-$/.exec(range)[1]) : 0;
+  if (start >= bytes.length) return { status: 416, body: Buffer.alloc(0), headers: {} };
+  const headers = range ? { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` } : {};
+  return { status: range ? 206 : 200, body: bytes.subarray(start), headers };
+}
+
+/**
+ * How requests are answered, by the first part of the path: `/drop/...`. Each gets the file, the request, the response and how
+ * often this file was asked for before.
+ */
+const MOODS = {
+  /** The connection breaks after 1 MB of body; Range goes on. */
+  drop: (file, request, response) => send(response, portion(file, request.headers.range), { etag: '"v1"' }, 2 ** 20),
+  /** The same without Range. */
+  'drop-all': (file, request, response) => send(response, portion(file), {}, 2 ** 20),
+  /** Breaks once, and the file is another one when it is asked for again. */
+  changed(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
+    return send(response, portion(Buffer.from(file).fill(7), request.headers.range), { etag: '"v2"' });
+  },
+  /** Half of the body, and then nothing, for ever. */
+  stall(file, request, response) {
+    response.writeHead(200, { ...CORS, 'content-length': file.length });
+    response.write(file.subarray(0, file.length >> 1));
+  },
+  /** Twice 503, then the file. */
+  busy(file, request, response, before) {
+    if (before < 2) return send(response, { status: 503, body: Buffer.from('busy'), headers: { 'retry-after': '0' } }, {});
+    return send(response, portion(file), {});
+  },
+  /** Asks for a second of patience. */
+  patience(file, request, response, before) {
+    if (before === 0) return send(response, { status: 429, body: Buffer.from('slowly'), headers: { 'retry-after': '1' } }, {});
+    return send(response, portion(file), {});
+  },
+  plain: (file, request, response) => send(response, portion(file, request.headers.range), { etag: `"${file.length}-${file[0]}"` }),
+};
+
+function send(response, { status, body, headers }, more, breakAfter = Infinity) {
+  response.writeHead(status, { ...CORS, ...headers, ...more, 'content-length': body.length });
+  if (response.req.method === 'HEAD') return void response.end();
+  if (body.length <= breakAfter) return void response.end(body);
+  response.write(body.subarray(0, breakAfter), () => setTimeout(() => response.socket?.destroy(), 20));
+}
+
+/**
+ * Serves `files`, a Map from name to Buffer. Resolves with `{ url, log, files, failures, close }`: `log` has a row for each request, with
+ * the bytes that went out and whether the client gave up; a PUT of a name in `failures` answers 503 so many times.
+ */
+export function startDropper(files = new Map()) {
+  const log = [];
+  const failures = new Map();
+  const server = http.createServer(async (request, response) => {
+    const [, mood, ...rest] = decodeURI(new URL(request.url, 'http://host').pathname).split('/');
+    const name = rest.join('/');
+    const row = { method: request.method, mood, name, search: new URL(request.url, 'http://host').search, range: request.headers.range, ended: false };
+    const before = log.filter((other) => other.method === row.method && other.mood === mood && other.name === name).length;
+    if (request.method !== 'OPTIONS') log.push(row);
+    const atStart = request.socket.bytesWritten;
+    response.on('close', () => Object.assign(row, { bytes: request.socket.bytesWritten - atStart, ended: true, whole: response.writableFinished }));
+    if (request.method === 'OPTIONS') return response.writeHead(204, CORS).end();
+    if (request.method === 'PUT') {
+      const body = Buffer.concat(await request.toArray());
+      const left = [...failures].find(([part, times]) => name.includes(part) && times > 0);
+      if (left) {
+        failures.set(left[0], left[1] - 1);
+        return send(response, { status: 503, body: Buffer.from('not now'), headers: { 'retry-after': '0' } }, {});
+      }
+      files.set(name, body);
+      return send(response, { status: 200, body: Buffer.from('kept'), headers: {} }, {});
+    }
+    if (!files.has(name)) return send(response, { status: 404, body: Buffer.from(`there is no ${name}`), headers: {} }, {});
+    return MOODS[mood](files.get(name), request, response, before);
+  });
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
+    url: `http://127.0.0.1:${server.address().port}`,
+    log,
+    files,
+    failures,
+    close: () => { server.close(); server.closeAllConnections(); },
+  })));
+}
