@@ -35,7 +35,7 @@ def network():
     model = keras.Sequential([
         keras.layers.Dense(12, activation="relu", input_shape=(4,), name="first"),
         keras.layers.BatchNormalization(name="norm"),
-        keras.layers.Dense(9, activation="tanh", name="second"),
+        keras.layers.Dense(9, activation="sigmoid", name="second"),
         keras.layers.Dense(3, activation="softmax", name="last"),
     ])
     model.compile("sgd", "categorical_crossentropy")

@@ -7,12 +7,13 @@ const CORS = {
   'access-control-expose-headers': '*',
 };
 
-/** A file from `bytes=N-` on; the whole one without a Range. */
+/** A file from `bytes=N-` on (browsers themselves say where to end, too); the whole one without a Range. */
 function portion(bytes, range) {
-  const start = range ? Number(/^bytes=(\d+)-$/.exec(range)[1]) : 0;
-  if (start >= bytes.length) return { status: 416, body: Buffer.alloc(0), headers: {} };
-  const headers = range ? { 'content-range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` } : {};
-  return { status: range ? 206 : 200, body: bytes.subarray(start), headers };
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(range ?? '') ?? [];
+  if (from === undefined) return { status: 200, body: bytes, headers: {} };
+  const [start, end] = [Number(from), to ? Math.min(Number(to) + 1, bytes.length) : bytes.length];
+  if (start >= end) return { status: 416, body: Buffer.alloc(0), headers: {} };
+  return { status: 206, body: bytes.subarray(start, end), headers: { 'content-range': `bytes ${start}-${end - 1}/${bytes.length}` } };
 }
 
 /**

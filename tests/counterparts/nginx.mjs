@@ -28,8 +28,8 @@ http {
   server {
     listen 127.0.0.1:${port};
     add_header Access-Control-Allow-Origin *;
-    location = /index.html { return 200 '<!doctype html><title>app</title>'; add_header Content-Type text/html always; }
-${Object.entries(MOODS).map(([mood, lines]) => `    location /${mood}/ { alias ${root}/; add_header Access-Control-Allow-Origin *; ${lines} }`).join('\n')}
+    location = /index.html { return 200 '<!doctype html><title>app</title>'; default_type text/html; add_header Access-Control-Allow-Origin *; }
+${Object.entries(MOODS).map(([mood, lines]) => `    location /${mood}/ { alias ${root}/; add_header Access-Control-Allow-Origin * always; ${lines} }`).join('\n')}
   }
 }`;
 

@@ -38,7 +38,7 @@ export async function library(name) {
   return ours;
 }
 
-const FIELDS = ['name', 'code', 'message', 'url', 'scheme', 'known', 'operation', 'why', 'argument', 'file', 'expected',
+const FIELDS = ['name', 'code', 'message', 'url', 'status', 'problems', 'scheme', 'known', 'operation', 'why', 'argument', 'file', 'expected',
   'received', 'needed', 'usage', 'quota'];
 
 /** An exception as JSON. */
