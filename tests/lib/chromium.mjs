@@ -38,6 +38,8 @@ export async function session(browser, url, { quota } = {}) {
       return { page: tab, evaluate: (work, argument) => tab.evaluate(work, argument) };
     },
     evaluate: (work, argument) => page.evaluate(work, argument),
+    /** Chooses files in the file input that the selector finds, as a person would. */
+    choose: (selector, paths) => page.setInputFiles(selector, paths),
     async reload() {
       await page.reload();
       await page.waitForFunction('globalThis.T');

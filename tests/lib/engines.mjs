@@ -28,23 +28,26 @@ export const TIGHT = {
   webkit: 4 * MB,
 };
 
-let server, browser;
-const started = async () => {
-  server ??= await serve();
-  return server;
-};
+let serving, launching; // promises: two pages may be opened at once
 after(async () => {
   webdriver.endAll();
-  await browser?.close();
-  server?.close();
+  await (await launching)?.close();
+  (await serving)?.close();
 });
 
-/** A page of its own, in an origin without data. */
-export async function openIn(engine, { quota, html = 'bare' } = {}) {
-  const url = `${(await started()).url}/tests/lib/${html}.html`;
+/** A page of its own, in an origin without data. What it downloads goes into the folder `downloads`, if one is given. */
+export async function openIn(engine, { quota, html = 'bare', downloads } = {}) {
+  const url = `${(await (serving ??= serve())).url}/tests/lib/${html}.html`;
   if (engine === 'chromium') {
-    browser ??= await chromium.launch();
-    return chromium.session(browser, url, { quota });
+    const session = await chromium.session(await (launching ??= chromium.launch()), url, { quota });
+    if (downloads) {
+      const cdp = await session.page.context().newCDPSession(session.page);
+      await cdp.send('Page.setDownloadBehavior', { behavior: 'allow', downloadPath: downloads });
+    }
+    return session;
   }
-  return webdriver.session(engine, url, quota === undefined ? {} : QUOTA[engine](quota));
+  return webdriver.session(engine, url, {
+    ...(quota === undefined ? {} : QUOTA[engine](quota)),
+    ...(downloads === undefined ? {} : { prefs: { 'browser.download.folderList': 2, 'browser.download.dir': downloads } }),
+  });
 }

@@ -104,6 +104,11 @@ export async function session(engine, url, options = {}) {
   await ready();
   return {
     evaluate,
+    /** Chooses files in the file input that the selector finds, as a person would. */
+    async choose(selector, paths) {
+      const element = await call(base, 'POST', `${at}/element`, { using: 'css selector', value: selector });
+      await call(base, 'POST', `${at}/element/${Object.values(element)[0]}/value`, { text: paths.join('\n') });
+    },
     async reload() {
       await call(base, 'POST', `${at}/refresh`, {});
       await ready();
