@@ -74,6 +74,6 @@ fi
 
 # --- node packages: wasm-opt, esbuild, TypeScript, TF.js, playwright ... ---------------------------
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --no-audit --no-fund
+  npm ci --no-audit --no-fund --ignore-scripts # of all of them, only tfjs-node has one that matters: it would download a library
   touch node_modules/.package-lock.json
 fi

@@ -27,9 +27,9 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
         return Err(Error::argument("options.cache", "only models that come from a server are cached").into());
     };
     let (store, path) = Route::to_store(&cache, cx)?;
-    if store.scheme() == "localstorage" {
+    if matches!(store.scheme(), "localstorage" | "file") {
         let why = "it keeps only the fields that TF.js knows; use indexeddb://".to_owned();
-        return Err(Error::NotSupported { operation: "be a cache", scheme: "localstorage".into(), why }.into());
+        return Err(Error::NotSupported { operation: "be a cache", scheme: store.scheme().to_owned(), why }.into());
     }
     let unseen = cx.unseen();
     // A damaged one, and one that is no copy, is as good as none.

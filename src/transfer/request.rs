@@ -25,6 +25,8 @@ pub struct Requests<'a> {
     /// The call's.
     pub cx: &'a Context,
     fetch: Function,
+    /// It is the host's own `fetch`.
+    is_global: bool,
     init: Object,
     controller: JsValue,
     is_kept: Cell<bool>,
@@ -76,8 +78,10 @@ impl<'a> Requests<'a> {
             let controller = controller.clone();
             cx.on_abort(move |reason| abort(&controller, reason))
         };
+        let given = cx.function("fetchFunc")?;
         Ok(Self {
-            fetch: cx.function("fetchFunc")?.or_else(global).ok_or_else(missing)?,
+            is_global: given.is_none(),
+            fetch: given.or_else(global).ok_or_else(missing)?,
             init: cx.request_init()?,
             controller,
             is_kept: Cell::new(false),
@@ -102,6 +106,9 @@ impl<'a> Requests<'a> {
         is_binary: bool,
         change: impl FnOnce(&Object),
     ) -> core::result::Result<JsValue, Refused> {
+        if self.is_global {
+            check(url)?;
+        }
         let init = Object::assign(&Object::new(), &self.init);
         js::set(&init, "signal", &js::get(&self.controller, "signal"));
         change(&init);
@@ -319,6 +326,15 @@ impl Received {
             }
         }
     }
+}
+
+/// That it is a URL here: a relative one needs a page that it is relative to.
+fn check(url: &str) -> Result<()> {
+    let base = js::global("location").map_or(JsValue::UNDEFINED, |location| js::get(&location, "href"));
+    // A worker that was made of a Blob has a URL that nothing can be relative to, but its fetch knows better.
+    let known = if base.is_undefined() { host::construct("URL", &[&url.into()]) } else { Ok(base) };
+    let why = "it is relative, and there is no page here that it could be relative to";
+    known.map(drop).map_err(|cause| Failure::known(Error::InvalidUrl { url: url.to_owned(), why }, Some(cause)))
 }
 
 /// A header of a response; also of one that is not a real Response.

@@ -30,6 +30,34 @@ const MOODS = {
     if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
     return send(response, portion(Buffer.from(file).fill(7), request.headers.range), { etag: '"v2"' });
   },
+  /** Breaks once, and is then longer, by so much that its rest is as long as the whole first one. */
+  longer(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
+    return send(response, portion(Buffer.alloc(file.length + (file.length >> 1), 7), request.headers.range), { etag: '"v2"' });
+  },
+  /** Breaks once and takes Range, but tells nothing of versions: the file is another one when it is asked for again. */
+  unversioned(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), {}, file.length >> 1);
+    return send(response, portion(Buffer.from(file).fill(7), request.headers.range), {});
+  },
+  /** The same with an ETag that is as good as equal, which is not good enough to join bytes. */
+  weak(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), { etag: 'W/"v1"' }, file.length >> 1);
+    return send(response, portion(Buffer.from(file).fill(7), request.headers.range), { etag: 'W/"v1"' });
+  },
+  /** Drops after 1 MB; only a date tells the version. */
+  dated: (file, request, response) => send(response, portion(file, request.headers.range), { 'last-modified': 'Mon, 05 Jan 2026 10:00:00 GMT' }, 2 ** 20),
+  /** Breaks once, and then goes on from somewhere else than it was asked to. */
+  elsewhere(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
+    return send(response, portion(file, request.headers.range && 'bytes=1000-'), { etag: '"v1"' });
+  },
+  /** Breaks once, and knows no Range. */
+  once: (file, request, response, before) => send(response, portion(file), {}, before === 0 ? file.length >> 1 : Infinity),
+  /** Comes back in half a minute. */
+  later: (file, request, response) => send(response, { status: 503, body: Buffer.from('later'), headers: { 'retry-after': '30' } }, {}),
+  /** Comes back tomorrow. */
+  tomorrow: (file, request, response) => send(response, { status: 503, body: Buffer.from('tomorrow'), headers: { 'retry-after': '86400' } }, {}),
   /** Half of the body, and then nothing, for ever. */
   stall(file, request, response) {
     response.writeHead(200, { ...CORS, 'content-length': file.length });
@@ -57,7 +85,8 @@ function send(response, { status, body, headers }, more, breakAfter = Infinity) 
 
 /**
  * Serves `files`, a Map from name to Buffer. Resolves with `{ url, log, files, failures, close }`: `log` has a row for each request, with
- * the bytes that went out and whether the client gave up; a PUT of a name in `failures` answers 503 so many times.
+ * the bytes that went out and whether the client gave up; a PUT of a name in `failures` answers 503 so many times,
+ * and one with `sig=bad` in its query 403.
  */
 export function startDropper(files = new Map()) {
   const log = [];
@@ -73,6 +102,7 @@ export function startDropper(files = new Map()) {
     if (request.method === 'OPTIONS') return response.writeHead(204, CORS).end();
     if (request.method === 'PUT') {
       const body = Buffer.concat(await request.toArray());
+      if (row.search.includes('sig=bad')) return send(response, { status: 403, body: Buffer.from('the signature does not match'), headers: {} }, {});
       const left = [...failures].find(([part, times]) => name.includes(part) && times > 0);
       if (left) {
         failures.set(left[0], left[1] - 1);

@@ -12,6 +12,9 @@ const MOODS = {
   gzip: 'gzip on; gzip_min_length 1; gzip_types *;',
   bare: 'max_ranges 0; etag off; if_modified_since off; add_header Last-Modified "";',
   'no-store': 'add_header Cache-Control no-store;',
+  // Other origins see its ETag; it is a strong one, but a weak one of what was compressed.
+  open: 'add_header Access-Control-Expose-Headers "ETag, Content-Encoding, Content-Length";',
+  'open-gzip': 'add_header Access-Control-Expose-Headers "ETag, Content-Encoding, Content-Length"; gzip on; gzip_min_length 1; gzip_types *;',
   slow: 'limit_rate 200k;',
   forbidden: 'deny all;',
   spa: 'error_page 404 =200 /index.html;', // what single-page applications answer with

@@ -43,9 +43,20 @@ test('the upload is what TF.js sends, and Keras makes a model of it that predict
   assert.equal(theirs[0].parts[1].bytes, info);
 });
 
-test('a convolutional model with normalisation arrives in Keras, too', async () => {
-  const { answer } = await sent('cnn', `${flask.url}/upload`);
+test('a convolutional model with normalisation arrives in Keras, too, each weight at its place', async () => {
+  const { answer, predictions } = await page.evaluate(async (url) => {
+    const { save } = await T.library('tfpersist');
+    const model = await T.build('cnn');
+    const inputs = tf.tensor(T.numbers(6, 2 * 72), [2, 6, 6, 2]);
+    const asked = `${url}?inputs=${encodeURIComponent(JSON.stringify(await inputs.array()))}`;
+    const { responses } = await save(model, asked);
+    return { answer: await responses[0].json(), predictions: await model.predict(inputs).array() };
+  }, `${flask.url}/upload`);
   assert.match(answer.summary, /batch_norm/i);
+  assert.equal(answer.predictions.length, 2);
+  for (const [i, row] of answer.predictions.entries()) {
+    for (const [j, y] of row.entries()) assert.ok(Math.abs(y - predictions[i][j]) < 1e-6, `${y} is not ${predictions[i][j]}`);
+  }
 });
 
 test('PUT, headers and cookies, bare as in the tutorial or as requestInit; the token opens the door', async () => {
@@ -143,4 +154,34 @@ test('from one server to another', async () => {
     return [info.weightDataBytes, a === await T.print(await load(`${url}/to/model.json`))];
   }, { url: `${files.url}/plain`, artifacts: artifacts.weightSpecs });
   assert.deepEqual(same, [900, true]);
+});
+
+test('objectStore: a URL as a text, a method and headers of its own; a signature that the store does not take', async () => {
+  const found = await page.evaluate(async (url) => {
+    const { save, load, objectStore } = await T.library('tfpersist');
+    const model = T.plain('store', 5, 4000);
+    const asked = [];
+    const target = (sign, options) => objectStore({ shardBytes: 2000, ...options, sign });
+    const text = (signature) => (name, bytes) => { asked.push([name, bytes]); return `${url}/text/${name}?sig=${signature}`; };
+    const statuses = (await save(model, target(text('good')))).responses.map((r) => r.status);
+    const same = await T.print(await load(`${url}/text/model.json`)) === await T.print(model);
+    const tell = async (sign, options) => (await T.attempt(() => save(T.plain('other', 6, 4000), target(sign, options)))).error;
+    return {
+      statuses, same, asked,
+      forbidden: await tell(text('bad')),
+      nothing: await tell(() => undefined),
+      throws: await tell(() => { throw new RangeError('no key'); }),
+      still: await T.print(await load(`${url}/text/model.json`)) === await T.print(model),
+      withSearch: (await save(model, target((name) => ({ url: `${url}/object/${name}?sig=good`, method: 'PUT', headers: { 'x-own': '1' } })))).responses.length,
+    };
+  }, `${files.url}/plain`);
+  assert.deepEqual(found.statuses, [200, 200, 200]);
+  assert.ok(found.same && found.still);
+  assert.equal(found.asked.slice(0, 3).at(-1)[0], 'model.json');
+  assert.deepEqual(found.asked.slice(0, 2).map(([, bytes]) => bytes), [2000, 2000]);
+  assert.deepEqual([found.forbidden.code, found.forbidden.status, found.forbidden.why], ['ERR_HTTP_STATUS', 403, 'the signature does not match']);
+  assert.equal(found.nothing.code, 'ERR_INVALID_ARGUMENT');
+  assert.match(found.throws.message, /no key/);
+  assert.equal(found.withSearch, 3);
+  assert.ok(files.log.some((row) => row.method === 'PUT' && row.name === 'object/model.json'));
 });

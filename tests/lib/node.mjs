@@ -4,7 +4,6 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const require = createRequire(import.meta.url);
@@ -20,9 +19,9 @@ export function realFileSystem() {
 }
 
 const folders = [];
-after(() => folders.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true })));
+process.on('exit', () => folders.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true })));
 
-/** An empty folder, which is removed when the tests of the file are through. */
+/** An empty folder, which is removed when this process ends. */
 export function folder() {
   folders.push(fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-node-')));
   return folders.at(-1);

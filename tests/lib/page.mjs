@@ -3,11 +3,13 @@ import * as artifacts from './artifacts.mjs';
 import * as bytes from './bytes.mjs';
 import * as cases from './cases.mjs';
 import * as libraries from './libraries.mjs';
+import * as links from './links.mjs';
 import * as models from './models.mjs';
+import * as picked from './picked.mjs';
 import * as refused from './refused.mjs';
 import * as reload from './reload.mjs';
 import * as storage from './storage.mjs';
 
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
-globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...models, ...refused, ...reload, ...storage };
+globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...storage };

@@ -1,0 +1,238 @@
+//! Node's `fs/promises`, and the few things that are done with it.
+
+use js_sys::{Array, Math, Object};
+use wasm_bindgen::{JsCast, JsValue};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::host;
+use crate::js::{self, Failure, Result};
+use crate::model_files::ModelFile;
+use crate::model_json::ModelJson;
+use crate::shard::is_inside;
+
+/// Milliseconds after which what an ended process was writing is swept away.
+const STALE: f64 = 3_600_000.0;
+
+/// A model's folder, ending in `/`, and the name of its model JSON.
+pub struct Place {
+    /// Its folder.
+    pub folder: String,
+    /// Its model JSON.
+    pub json: String,
+}
+
+impl Place {
+    /// The place of a model whose folder is `path`.
+    pub fn folder(path: &str) -> Self {
+        Self { folder: format!("{}/", path.trim_end_matches(['/', '\\'])), json: "model.json".to_owned() }
+    }
+
+    /// The path of a file in the folder.
+    pub fn of(&self, name: &str) -> String {
+        format!("{}{}", self.folder, name.trim_start_matches("./"))
+    }
+
+    /// The same folder, with a model JSON of a name that nobody else has.
+    pub fn beside(&self, name: &str) -> Self {
+        Self { folder: self.folder.clone(), json: format!("{name}.{}.tmp", unique()) }
+    }
+}
+
+/// 16 hexadecimal digits that nobody else has.
+fn unique() -> String {
+    let half = || (Math::random() * 4_294_967_296.0) as u32;
+    format!("{:08x}{:08x}", half(), half())
+}
+
+/// What tells one version of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stat {
+    /// When it was written, in milliseconds since 1970.
+    pub saved: f64,
+    /// Its bytes.
+    pub size: u64,
+    inode: f64,
+}
+
+/// The disk.
+pub struct Disk(JsValue);
+
+impl Disk {
+    /// Finds Node's module.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] outside of Node.
+    pub fn new(operation: &'static str) -> Result<Self> {
+        let process = js::global("process").unwrap_or_default();
+        let fs = host::call(&process, "getBuiltinModule", &[&"node:fs/promises".into()]);
+        let why = || "there are files only in Node (20.16 or later), not in browsers; use indexeddb://".to_owned();
+        let missing = || Error::NotSupported { operation, scheme: "file".into(), why: why() }.into();
+        fs.ok().filter(JsValue::is_object).map(Disk).ok_or_else(missing)
+    }
+
+    /// Calls a function of the module.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] on a full disk, [`Error::Storage`].
+    pub async fn call(&self, name: &str, args: &[&JsValue], url: &str) -> Result<JsValue> {
+        host::settled(host::call(&self.0, name, args)).await.map_err(|cause| failure(cause, url, 0))
+    }
+
+    /// Where a model is: `path` is its folder, or its model JSON.
+    pub async fn place(&self, path: &str) -> Place {
+        let folder = Place::folder(path);
+        if !path.ends_with(".json") || self.stat(&folder.folder).await.is_ok() {
+            return folder;
+        }
+        match path.rfind(['/', '\\']).map(|slash| path.split_at(slash + 1)) {
+            Some((folder, json)) => Place { folder: folder.to_owned(), json: json.to_owned() },
+            None => Place { folder: "./".to_owned(), json: path.to_owned() },
+        }
+    }
+
+    /// What is known of a file.
+    ///
+    /// # Errors
+    /// As [`Disk::call`].
+    pub async fn stat(&self, file: &str) -> Result<Stat> {
+        let stat = self.call("stat", &[&file.into()], &format!("file://{file}")).await?;
+        let number = |key| js::get(&stat, key).as_f64().unwrap_or(0.0);
+        Ok(Stat { saved: number("mtimeMs"), size: host::size(&stat), inode: number("ino") })
+    }
+
+    /// The weight files of the model that is there, as far as they lie in its folder.
+    pub async fn weights(&self, place: &Place) -> Vec<String> {
+        let file = place.of(&place.json);
+        let text = self.call("readFile", &[&file.as_str().into(), &"utf8".into()], &file).await;
+        let json = text.and_then(|text| ModelJson::parse(text.unchecked_ref(), &file));
+        let groups = json.map(|json| json.groups.unwrap_or_default()).unwrap_or_default();
+        let paths = groups.into_iter().flat_map(|group| group.paths);
+        paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect()
+    }
+
+    /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
+    /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
+    /// then named in one step, so that nothing of ours ever touches a file that another model may need.
+    ///
+    /// # Errors
+    /// As [`Disk::call`]; the signal's reason.
+    pub async fn write_new(
+        &self,
+        place: &Place,
+        is_new: bool,
+        file: &mut ModelFile,
+        written: &mut Vec<String>,
+        cx: &Context,
+        url: &str,
+    ) -> Result<()> {
+        let beside = self.write_beside(place, file, written, cx, url).await?;
+        // A link fails where there is such a file already; and on a file system without links, which is as good.
+        let plain = place.of(&file.name);
+        if is_new && self.call("link", &[&beside.as_str().into(), &plain.as_str().into()], url).await.is_ok() {
+            written.push(plain);
+            self.forget(&beside).await;
+            return Ok(());
+        }
+        let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
+        file.name = format!("{stem}.{}.{end}", unique());
+        written.push(place.of(&file.name));
+        self.call("rename", &[&beside.into(), &place.of(&file.name).into()], url).await.map(drop)
+    }
+
+    /// Writes a file under a name that nobody else has, and gives that name.
+    ///
+    /// # Errors
+    /// As [`Disk::write_new`].
+    pub async fn write_beside(
+        &self,
+        place: &Place,
+        file: &ModelFile,
+        written: &mut Vec<String>,
+        cx: &Context,
+        url: &str,
+    ) -> Result<String> {
+        let beside = place.beside(&file.name);
+        let beside = beside.of(&beside.json);
+        written.push(beside.clone());
+        let options = Object::new();
+        js::set(&options, "flag", &"wx".into());
+        js::set(&options, "flush", &(cx.durability.as_deref() != Some("relaxed")).into());
+        if let Some(signal) = cx.signal() {
+            js::set(&options, "signal", signal);
+        }
+        let parts: Array = file.parts.iter().collect();
+        let outcome =
+            host::settled(host::call(&self.0, "writeFile", &[&beside.as_str().into(), &parts, &options])).await;
+        cx.check()?;
+        outcome.map(|_| beside).map_err(|cause| failure(cause, url, file.bytes()))
+    }
+
+    /// Makes the renames in a folder last, where the system can.
+    pub async fn sync(&self, folder: &str) {
+        if let Ok(handle) = self.call("open", &[&folder.into(), &"r".into()], folder).await {
+            let _ = host::settled(host::call(&handle, "sync", &[])).await;
+            let _ = host::settled(host::call(&handle, "close", &[])).await;
+        }
+    }
+
+    /// Removes a file that nobody needs any more; it may be gone already.
+    pub async fn forget(&self, file: &str) {
+        let _ = self.call("unlink", &[&file.into()], file).await;
+    }
+
+    /// Removes the folders that were made for a model, from its own up to the first that was made, as far as they are empty.
+    pub async fn forget_folders(&self, folder: &str, first: &str) {
+        let mut folder = folder.trim_end_matches('/');
+        let depth = |path: &str| path.trim_end_matches('/').matches(['/', '\\']).count();
+        while self.call("rmdir", &[&folder.into()], folder).await.is_ok() && depth(folder) > depth(first) {
+            folder = folder.rsplit_once(['/', '\\']).map_or("", |(above, _)| above);
+        }
+    }
+
+    /// Removes what processes that ended in the middle were writing, when it is old enough that none still can be.
+    pub async fn sweep(&self, place: &Place) {
+        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await.unwrap_or_default();
+        let names = if Array::is_array(&names) { Array::from(&names) } else { Array::new() };
+        for name in names.iter().filter_map(|name| js::text(&name)).filter(|name| is_unfinished(name)) {
+            let file = place.of(&name);
+            if self.stat(&file).await.is_ok_and(|stat| stat.saved < js_sys::Date::now() - STALE) {
+                self.forget(&file).await;
+            }
+        }
+    }
+}
+
+/// `*.{16 hexadecimal digits}.tmp`
+fn is_unfinished(name: &str) -> bool {
+    let digits = name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').next());
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The option of Node that makes parents, or lists children's children.
+pub fn recursive() -> JsValue {
+    let options = Object::new();
+    js::set(&options, "recursive", &JsValue::TRUE);
+    options.into()
+}
+
+fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
+    match js::text(&js::get(&cause, "code")).as_deref() {
+        Some("ENOSPC" | "EDQUOT") => {
+            let error = Error::QuotaExceeded { url: url.to_owned(), needed, usage: None, quota: None };
+            Failure::known(error, Some(cause))
+        }
+        _ => js::storage(url, needed)(cause),
+    }
+}
+
+/// Whether it failed because there is no such file.
+pub fn is_not_found(failure: &Failure) -> bool {
+    let Failure::Known(known) = failure else { return false };
+    known.cause.as_ref().is_some_and(|cause| ["ENOENT", "ENOTDIR"].iter().any(|code| js::get(cause, "code") == *code))
+}
+
+/// The same failure, or [`Error::NotFound`].
+pub fn not_found(failure: Failure, url: &str) -> Failure {
+    if is_not_found(&failure) { Error::NotFound { url: url.to_owned() }.into() } else { failure }
+}
