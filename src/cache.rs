@@ -14,7 +14,7 @@ use crate::transfer::request::Requests;
 use crate::weights::Weights;
 
 /// The field of the stored artifacts that tells what they are a copy of. TF.js does not look at it.
-const FIELD: &str = "cachedFrom";
+pub const FIELD: &str = "cachedFrom";
 
 /// Opens the model, from the store of the option `cache` when that has the server's newest. What was downloaded is stored whole or not
 /// at all; when it cannot be stored, it is loaded all the same, and the console says why.
@@ -32,29 +32,38 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
         return Err(Error::NotSupported { operation: "be a cache", scheme: store.scheme().to_owned(), why }.into());
     }
     let unseen = cx.unseen();
-    // A damaged one, and one that is no copy, is as good as none.
-    let entry = store.open(&path, &unseen).await.ok().and_then(Entry::of);
-    cx.check()?;
-    let requests = Requests::new(cx, RETRIES)?;
-    let fetched = match (http.json(&requests).await, entry.as_ref()) {
-        (Ok(fetched), _) => fetched,
-        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == http.url => {
-            return entry.model();
-        }
-        (Err(failure), _) => return Err(failure),
+    let entry = match store.open(&path, &unseen).await {
+        // Somebody's own model is not a server's to replace.
+        Ok(model) => Some(Entry::of(model).ok_or_else(|| Error::AlreadyExists { url: store.url(&path) })?),
+        Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })) => None,
+        Err(failure) => return Err(failure),
     };
+    let requests = Requests::new(cx, RETRIES)?.revalidating();
+    match (newest(http, entry.as_ref(), &requests).await, entry) {
+        (Ok(None), Some(entry)) => entry.model(),
+        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == http.url => entry.model(),
+        (Ok(Some(fresh)), _) => {
+            if let Err(failure) = store.put(&path, fresh.stored()?, &unseen).await {
+                cx.check()?;
+                web_sys::console::error_1(&failure.into());
+            }
+            fresh.model()
+        }
+        (Err(failure), _) => Err(failure),
+        (Ok(None), None) => Err(Error::NotFound { url: http.url.clone() }.into()),
+    }
+}
+
+/// The server's model, downloaded; `None` when the entry is it.
+async fn newest(http: &Http, entry: Option<&Entry>, requests: &Requests<'_>) -> Result<Option<Entry>> {
+    let fetched = http.json(requests).await?;
     if let Some(entry) = entry.filter(|entry| entry.url == http.url && entry.digest == fetched.digest)
-        && fetched.is_unchanged(&entry.versions, &requests).await?
+        && fetched.is_unchanged(&entry.versions, requests).await?
     {
-        return entry.model();
+        return Ok(None);
     }
-    let (model, versions) = fetched.weights(&requests).await?;
-    let fresh = Entry::new(http, &fetched, model, versions, cx).await?;
-    if let Err(failure) = store.put(&path, fresh.stored()?, &unseen).await {
-        cx.check()?;
-        web_sys::console::error_1(&failure.into());
-    }
-    fresh.model()
+    let (model, versions) = fetched.weights(requests).await?;
+    Entry::new(http, &fetched, model, versions, requests.cx).await.map(Some)
 }
 
 fn is_offline(failure: &js::Failure) -> bool {

@@ -78,6 +78,11 @@ impl Context {
             progress: RefCell::default(),
             options,
         };
+        for key in ["weightPathPrefix", "cache"] {
+            if js::get_some(&context.options, key).is_some_and(|value| js::text(&value).is_none()) {
+                return Err(Error::argument(format!("options.{key}"), "it must be a text").into());
+            }
+        }
         context.check()?;
         Ok(context)
     }
@@ -217,6 +222,14 @@ impl Context {
     /// A text of the options.
     pub fn text(&self, key: &str) -> Option<String> {
         js::text(&js::get(&self.options, key))
+    }
+
+    /// An object or a function of the options.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for anything else.
+    pub fn object(&self, key: &str) -> Result<Option<Object>> {
+        option(&self.options, key, "an object or a function")
     }
 
     /// A flag of the options, false unless given.

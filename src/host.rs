@@ -80,7 +80,26 @@ pub fn later(milliseconds: u32, act: &Function) {
     }
 }
 
-/// A promise that is resolved after some milliseconds.
-pub fn timer(milliseconds: u32) -> Promise {
-    Promise::new(&mut |resolve, _| later(milliseconds, &resolve))
+/// A wait of some milliseconds; when it is dropped earlier, nothing of it is left.
+pub struct Alarm {
+    /// Is resolved when the time has come.
+    pub rings: Promise,
+    id: JsValue,
+}
+
+impl Alarm {
+    /// Begins to wait.
+    pub fn new(milliseconds: u32) -> Self {
+        let mut id = JsValue::UNDEFINED;
+        let rings = Promise::new(&mut |resolve, _| {
+            id = call(&js_sys::global(), "setTimeout", &[&resolve, &milliseconds.into()]).unwrap_or_default();
+        });
+        Self { rings, id }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let _ = call(&js_sys::global(), "clearTimeout", &[&self.id]);
+    }
 }

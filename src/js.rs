@@ -201,6 +201,12 @@ pub fn method(object: &JsValue, key: &str) -> Option<Function> {
     get(object, key).dyn_into().ok()
 }
 
+/// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.)
+pub fn items(list: &JsValue) -> Vec<JsValue> {
+    let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0) as u32;
+    (0..length).map_while(|index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).ok()).collect()
+}
+
 /// `object[key] = value` on an object of our own.
 pub fn set(object: &Object, key: &str, value: &JsValue) {
     // Only a frozen object or a proxy could refuse; ours are neither.

@@ -88,6 +88,13 @@ impl ModelFiles {
         Ok(())
     }
 
+    /// A checksum of all weights, 16 hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut digest = Digest::default();
+        self.shards.iter().flat_map(|shard| &shard.parts).for_each(|part| digest.bytes(part));
+        digest.finish()
+    }
+
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
         self.shards.iter().chain([&self.json]).map(ModelFile::bytes).sum()

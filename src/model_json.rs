@@ -141,8 +141,12 @@ pub fn from_memory(source: &JsValue) -> Result<Model> {
         return json.with(Some(Weights::of_data(&weights)?));
     }
     let paths = || json.groups().iter().flat_map(|group| &group.paths);
-    let find =
-        |path: &String| [&path[..], shard::base_name(path)].iter().find_map(|name| js::bytes(&js::get(&weights, name)));
+    // A base name serves only the one path that has it.
+    let is_only = |name: &str| paths().filter(|path| shard::base_name(path) == name).count() == 1;
+    let find = |path: &String| {
+        let name = shard::base_name(path);
+        js::bytes(&js::get(&weights, path)).or_else(|| js::bytes(&js::get(&weights, name)).filter(|_| is_only(name)))
+    };
     let parts: Vec<Option<Uint8Array>> = paths().map(find).collect();
     let missing = paths().zip(&parts).filter(|(_, part)| part.is_none()).map(|(path, _)| path);
     let missing = missing.map(|path| FileProblem { file: path.clone(), problem: "missing", sizes: None });

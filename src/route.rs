@@ -40,6 +40,9 @@ macro_rules! stores {
             fn scheme(&self) -> &str {
                 match self { $($(#[$when])* Self::$store(store) => store.scheme(),)+ Self::Custom(store) => store.scheme() }
             }
+            fn is_same(&self, path: &str, other: &str) -> bool {
+                match self { $($(#[$when])* Self::$store(store) => store.is_same(path, other),)+ Self::Custom(store) => store.is_same(path, other) }
+            }
             async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
                 match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
             }
@@ -222,7 +225,7 @@ impl Route {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Route::Stored(store, path), Route::Stored(other, other_path)) => {
-                store.scheme() == other.scheme() && path == other_path
+                store.scheme() == other.scheme() && store.is_same(path, other_path)
             }
             (Route::Handler(handler), Route::Handler(other)) => handler == other,
             (Route::Transfer(transfer), Route::Transfer(other)) => transfer == other,
@@ -252,6 +255,12 @@ impl Route {
     /// # Errors
     /// The medium's.
     pub async fn put(&self, model: Model, cx: &Context) -> Result<JsValue> {
+        if !cx.overwrite && !matches!(self, Route::Stored(..)) {
+            let why = "only a store knows whether there is a model already".to_owned();
+            return Err(
+                Error::NotSupported { operation: "save with overwrite: false", scheme: "This".into(), why }.into()
+            );
+        }
         match self {
             Route::Stored(store, path) => {
                 let result = Object::new();

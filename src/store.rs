@@ -25,6 +25,11 @@ pub trait Store {
         format!("{}://{path}", self.scheme())
     }
 
+    /// Whether two paths are one place.
+    fn is_same(&self, path: &str, other: &str) -> bool {
+        path == other
+    }
+
     /// The model at `path`, its sizes checked.
     async fn open(&self, path: &str, cx: &Context) -> Result<Model>;
 

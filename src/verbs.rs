@@ -38,6 +38,8 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let artifacts = open(&Route::to_load(source, &cx)?, &cx).await?.into_artifacts(&cx).await?;
     cx.check()?;
+    #[cfg(feature = "transfers")]
+    let _ = js_sys::Reflect::delete_property(&artifacts, &crate::cache::FIELD.into()); // the store's own business
     cx.finish();
     Ok(artifacts.into())
 }
@@ -78,7 +80,9 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
                 }
             }
         };
-        for entry in entries.into_iter().filter(|entry| entry.path.starts_with(&prefix) || entry.path.is_empty()) {
+        for entry in entries.into_iter().filter(|entry| {
+            entry.path.starts_with(&prefix) || entry.path.is_empty() || prefix.trim_end_matches('/') == entry.path
+        }) {
             js::define(&models, &store.url(&entry.path), &entry.to_js());
         }
     }
@@ -88,6 +92,9 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
 /// `copyModel(source, destination, options)`.
 pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
+    if cx.text("cache").is_some() {
+        return Err(Error::argument("options.cache", "a copy is one already").into());
+    }
     let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, &cx)?);
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
@@ -101,7 +108,7 @@ pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsVal
     let cx = Context::new(options)?;
     let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
     let is_same_store = source.scheme() == destination.scheme();
-    if is_same_store && from == to {
+    if is_same_store && source.is_same(&from, &to) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
     let renamed = if is_same_store { source.rename(&from, &to, &cx).await? } else { None };

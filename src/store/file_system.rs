@@ -15,13 +15,15 @@ use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
 use crate::model_json::ModelJson;
 use crate::parallel;
 use crate::shard::{self, is_inside};
-use crate::weights::Weights;
+use crate::weights::{self, Weights};
 
 mod disk;
 use disk::{Disk, Place, Stat, recursive};
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 20;
+/// Milliseconds in between.
+const PAUSE: u32 = 10;
 
 /// The file system of Node.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +34,10 @@ impl Store for FileSystem {
         "file"
     }
 
+    fn is_same(&self, path: &str, other: &str) -> bool {
+        disk::resolved(path) == disk::resolved(other)
+    }
+
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (disk, url) = (Disk::new("load")?, self.url(path));
         let place = disk.place(path).await;
@@ -40,10 +46,12 @@ impl Store for FileSystem {
             let before = disk.stat(&file).await.map_err(|failure| disk::not_found(failure, &url))?;
             let outcome = self.read(&disk, &place, before, &url, cx).await;
             cx.check()?;
-            // What was read is of one model only if that is still the one that is there.
-            if disk.stat(&file).await.ok() == Some(before) {
-                return outcome;
+            // What was read is of one model if that is still the one that is there, or if nobody else ever had such weight files.
+            let is_one = matches!(outcome, Ok((_, true))) || disk.stat(&file).await.ok() == Some(before);
+            if is_one {
+                return outcome.map(|(model, _)| model);
             }
+            js::sleep(PAUSE).await;
         }
         let why = "somebody saved to it again and again while it was loaded".to_owned();
         Err(Error::Storage { url, why }.into())
@@ -52,10 +60,12 @@ impl Store for FileSystem {
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
         let (disk, url) = (Disk::new("save")?, self.url(path));
         let place = Place::folder(path);
-        let is_new = disk.stat(&place.of(&place.json)).await.is_err();
-        if !cx.overwrite && !is_new {
-            return Err(Error::AlreadyExists { url }.into());
-        }
+        let is_new = match disk.stat(&place.of(&place.json)).await {
+            Ok(_) if !cx.overwrite => return Err(Error::AlreadyExists { url }.into()),
+            Ok(_) => false,
+            Err(failure) if disk::is_not_found(&failure) => true,
+            Err(failure) => return Err(failure),
+        };
         let made = disk.call("mkdir", &[&place.folder.as_str().into(), &recursive()], &url).await?;
         let mut written = Vec::new();
         match write(&disk, &place, is_new, model, &mut written, cx, &url).await {
@@ -113,10 +123,9 @@ impl Store for FileSystem {
             disk.forget(&file).await;
             return Ok(None);
         }
-        for weights in disk.weights(&aside).await.into_iter().filter(|weights| *weights != json) {
-            disk.forget(&weights).await;
-        }
+        let weights = disk.weights(&aside).await;
         disk.forget(&file).await;
+        disk.forget_weights(&place, weights).await;
         disk.sweep(&place).await;
         // It stays when something else is in it.
         let _ = disk.call("rmdir", &[&place.folder.as_str().into()], &url).await;
@@ -146,24 +155,36 @@ async fn write(
     };
     let naming = Naming { json: &place.json, shard_bytes, prefix: "", shard: &plain };
     let mut files = ModelFiles::of(model, naming, cx).await?;
+    let digest = files.digest();
     cx.expect(Some(files.bytes()));
     for shard in &mut files.shards {
         disk.write_new(place, is_new, shard, written, cx, url).await?;
         shard.report(cx, "write");
+    }
+    // They were written from the caller's own buffers, over many turns of the event loop.
+    if files.digest() != digest {
+        let why = "they changed while they were saved; what was stored before is unchanged";
+        return Err(Error::argument("weightData", why).into());
     }
     files.write_json()?; // it names the shards as they are now called
     let json = place.of(&place.json);
     let beside = disk.write_beside(place, &files.json, written, cx, url).await?;
     let new: Vec<String> = files.shards.iter().map(|shard| place.of(&shard.name)).collect();
     let old = disk.weights(place).await;
-    disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
+    disk.date_later(&beside, &json).await;
+    if cx.overwrite {
+        disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
+    } else {
+        // A link fails where there is one already.
+        let exists = |_| Error::AlreadyExists { url: url.to_owned() };
+        disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await.map_err(exists)?;
+        disk.forget(&beside).await;
+    }
     written.clear();
     if cx.durability.as_deref() != Some("relaxed") {
         disk.sync(&place.folder).await;
     }
-    for file in old.iter().filter(|file| !new.contains(file) && **file != json) {
-        disk.forget(file).await;
-    }
+    disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
     disk.sweep(place).await;
     files.json.report(cx, "write");
     let saved = disk.stat(&json).await.map_or(js_sys::Date::now(), |stat| stat.saved);
@@ -171,24 +192,24 @@ async fn write(
 }
 
 impl FileSystem {
-    async fn read(&self, disk: &Disk, place: &Place, stat: Stat, url: &str, cx: &Context) -> Result<Model> {
+    /// The model, and whether all its weight files have names that are theirs for ever.
+    async fn read(&self, disk: &Disk, place: &Place, stat: Stat, url: &str, cx: &Context) -> Result<(Model, bool)> {
         let json = self.json(disk, place, url).await?;
         let paths: Vec<&String> = json.groups().iter().flat_map(|group| &group.paths).collect();
         cx.expect(json.groups().iter().map(|group| group.bytes).sum());
         let read = async |_: usize, name: &&String| {
-            let bytes = disk.call("readFile", &[&place.of(name).into()], url).await;
-            let bytes = js::bytes(&bytes.map_err(|failure| missing_part(failure, url, name))?).unwrap_or_default();
-            let size = u64::from(bytes.length());
+            let pieces = disk.read(&place.of(name), cx).await.map_err(|failure| missing_part(failure, url, name))?;
+            let size = weights::length(&pieces);
             cx.advance_file(&FileProgress { name: (*name).clone(), loaded: size, total: Some(size) }, size, "read");
             cx.check()?;
-            Ok::<_, Failure>(bytes)
+            Ok::<_, Failure>(pieces)
         };
-        let parts: Vec<Uint8Array> = parallel::map(&paths, cx.lanes()?, read).await?;
-        check_sizes(&json, parts.iter().map(|part| u64::from(part.length())), url)?;
-        let weights = json.groups.as_ref().map(|_| Weights::Parts(parts));
+        let files: Vec<Vec<Uint8Array>> = parallel::map(&paths, cx.lanes()?, read).await?;
+        check_sizes(&json, files.iter().map(|pieces| weights::length(pieces)), url)?;
+        let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
         let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
-        Ok(model)
+        Ok((model, paths.iter().all(|path| disk::is_unique(path))))
     }
 
     /// The model JSON, none of whose weight files lies outside its folder.

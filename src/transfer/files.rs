@@ -49,7 +49,7 @@ impl Picked {
     }
 
     /// The model JSON in it, if there is one. The text of anything else is only looked at when it begins like one.
-    async fn model_json(&self, cx: &Context) -> Result<Option<ModelJson>> {
+    async fn model_json(&self, is_loose: bool, cx: &Context) -> Result<Option<ModelJson>> {
         if self.packed.is_none() {
             let head = host::call(&self.blob, "slice", &[&0.into(), &64.into()]).map_err(js::thrown)?;
             let head = host::decode(&read(&head, &self.path, cx).await?).map_err(js::thrown)?;
@@ -62,7 +62,7 @@ impl Picked {
         let text: JsString = host::decode(&self.bytes(cx).await?).map_err(js::thrown)?;
         match js::parse_json(&text) {
             Ok(json) if ModelJson::is_one(&json) => ModelJson::read(json, &self.path).map(Some),
-            Err(_) if self.path.ends_with(".json") => ModelJson::parse(&text, &self.path).map(Some),
+            Err(_) if self.path.ends_with(".json") && !is_loose => ModelJson::parse(&text, &self.path).map(Some),
             _ => Ok(None),
         }
     }
@@ -78,7 +78,7 @@ pub fn picked(source: &JsValue) -> Option<(Array, bool)> {
     let listed = js::get_some(source, "files").filter(Array::is_array);
     let is_loose = listed.is_some() && js::get(source, "loose").is_truthy();
     let is_list = Array::is_array(source) || js::method(source, "item").is_some();
-    let files = Array::from(&listed.or_else(|| is_list.then(|| source.clone()))?);
+    let files: Array = js::items(&listed.or_else(|| is_list.then(|| source.clone()))?).into_iter().collect();
     let is_file = |file: &JsValue| is_blob(file) || is_blob(&js::get(file, "blob"));
     files.iter().all(|file| is_file(&file)).then_some((files, is_loose))
 }
@@ -110,7 +110,7 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
     {
         (picked, is_loose) = (entries, true);
     }
-    let (json, others) = find_json(picked, cx).await?;
+    let (json, others) = find_json(picked, is_loose, cx).await?;
     if others.is_empty() {
         return json.with(json.groups().is_empty().then_some(Weights::None).filter(|_| json.groups.is_some()));
     }
@@ -129,11 +129,11 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
 }
 
 /// The one model JSON, and all other files.
-async fn find_json(picked: Vec<Picked>, cx: &Context) -> Result<(ModelJson, Vec<Picked>)> {
+async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, Vec<Picked>)> {
     let mut found: Vec<(ModelJson, String)> = Vec::new();
     let mut others = Vec::new();
     for file in picked {
-        match file.model_json(cx).await? {
+        match file.model_json(is_loose, cx).await? {
             Some(json) => found.push((json, file.path)),
             None => others.push(file),
         }
@@ -159,7 +159,15 @@ fn find_shards<'a>(groups: &[Group], files: &'a [Picked], is_loose: bool) -> Res
         let best = files.iter().map(|file| likeness(path, &file.path)).max().filter(|best| *best > 0);
         files.iter().filter(|file| Some(likeness(path, &file.path)) == best).collect::<Vec<_>>()
     };
-    let found: Vec<Vec<&Picked>> = paths().map(fitting).collect();
+    let mut found: Vec<Vec<&Picked>> = Vec::new();
+    for path in paths() {
+        let fits = fitting(path);
+        // One file is not two shards.
+        let is_taken =
+            |file: &Picked| found.iter().any(|other| other.first().is_some_and(|other| core::ptr::eq(*other, file)));
+        let fits = if fits.first().is_some_and(|file| is_taken(file)) { Vec::new() } else { fits };
+        found.push(fits);
+    }
     let mut problems = Vec::new();
     let mut problem = |file: &str, problem| problems.push(FileProblem { file: file.to_owned(), problem, sizes: None });
     for (path, _) in paths().zip(&found).filter(|(_, found)| found.is_empty()) {

@@ -44,9 +44,11 @@ struct Shard {
     bytes: Option<u64>,
 }
 
-/// What tells one version of a weight file from another: its validator and its length, where the server gives them.
+/// What tells one version of a weight file from another.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Version {
+    /// Where it was.
+    pub url: String,
     /// A strong ETag, or else Last-Modified.
     pub validator: Option<String>,
 }
@@ -94,13 +96,13 @@ impl Http {
     async fn shards(&self, groups: &[Group], cx: &Context) -> Result<Vec<Shard>> {
         let cut = JsonUrl::cut(&self.url);
         let folder = cx.text("weightPathPrefix").filter(|prefix| !prefix.is_empty());
-        let converter = js::get_some(&cx.options, "weightUrlConverter");
+        let converter = cx.object("weightUrlConverter")?;
         let mut shards = Vec::new();
         for (group, paths) in groups.iter().enumerate() {
             let bytes = paths.bytes.filter(|_| paths.paths.len() == 1);
             for path in &paths.paths {
                 let converted = match &converter {
-                    Some(converter) => convert(converter, path, shards.len(), bytes, cx).await?,
+                    Some(converter) => convert(converter.as_ref(), path, shards.len(), bytes, cx).await?,
                     None => None,
                 };
                 let url = converted.unwrap_or_else(|| cut.beside(folder.as_deref(), path));
@@ -146,7 +148,9 @@ impl Fetched {
         if !problems.is_empty() {
             return Err(Error::Files { problems }.into());
         }
-        let versions = received.iter().map(|file| Version { validator: file.validator.clone() }).collect();
+        let version =
+            |(shard, file): (&Shard, &Received)| Version { url: shard.url.clone(), validator: file.validator.clone() };
+        let versions = self.shards.iter().zip(&received).map(version).collect();
         let parts = received.into_iter().flat_map(|file| file.parts).collect();
         let mut model = self.json.with(self.json.groups.as_ref().map(|_| Weights::Parts(parts)))?;
         model.is_counted = true;
@@ -173,11 +177,12 @@ impl Fetched {
     /// # Errors
     /// The signal's reason.
     pub async fn is_unchanged(&self, known: &[Version], requests: &Requests<'_>) -> Result<bool> {
-        if known.len() != self.shards.len() {
+        let urls = known.iter().map(|version| &version.url);
+        if !urls.eq(self.shards.iter().map(|shard| &shard.url)) {
             return Ok(false);
         }
         let ask = async |index: usize, shard: &Shard| {
-            let Some(Version { validator: Some(then) }) = known.get(index) else { return Ok(true) };
+            let Some(Version { validator: Some(then), .. }) = known.get(index) else { return Ok(true) };
             let head = |init: &Object| js::set(init, "method", &"HEAD".into());
             let Ok(response) = requests.send(&shard.url, true, head).await else {
                 return requests.cx.check().map(|()| false);
@@ -226,11 +231,19 @@ fn one(parts: &[Uint8Array]) -> Result<Uint8Array> {
 
 /// The versions as JSON, to be stored with a model.
 pub fn versions_to_js(versions: &[Version]) -> Array {
-    let validator = |version: &Version| version.validator.as_deref().map_or(JsValue::NULL, JsValue::from);
-    versions.iter().map(validator).collect()
+    let row = |version: &Version| {
+        let validator = version.validator.as_deref().map_or(JsValue::NULL, JsValue::from);
+        JsValue::from(Array::of2(&version.url.as_str().into(), &validator))
+    };
+    versions.iter().map(row).collect()
 }
 
 /// The versions that were stored with a model.
 pub fn versions_from_js(versions: &JsValue) -> Vec<Version> {
-    Array::from(versions).iter().map(|validator| Version { validator: js::text(&validator) }).collect()
+    let row = |row: JsValue| {
+        let mut fields = js::items(&row).into_iter();
+        let url = fields.next().and_then(|url| js::text(&url)).unwrap_or_default();
+        Version { url, validator: fields.next().and_then(|validator| js::text(&validator)) }
+    };
+    js::items(versions).into_iter().map(row).collect()
 }

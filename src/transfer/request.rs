@@ -91,6 +91,15 @@ impl<'a> Requests<'a> {
         })
     }
 
+    /// Asks the server each time, whatever the browser's own cache thinks of its copy; unless the caller says otherwise.
+    #[must_use]
+    pub fn revalidating(self) -> Self {
+        if js::get_some(&self.init, "cache").is_none() {
+            js::set(&self.init, "cache", &"no-cache".into());
+        }
+        self
+    }
+
     /// For a success whose answers the caller will read.
     pub fn keep(&self) {
         self.is_kept.set(true);
@@ -173,7 +182,8 @@ impl<'a> Requests<'a> {
         }
         let backoff = (BACKOFF.0 * 2_f64.powi(*tries as i32)).min(BACKOFF.1) * (0.5 + Math::random() / 2.0);
         *tries += 1;
-        self.cx.settled(Ok(host::timer(refused.wait.unwrap_or(backoff) as u32).into())).await.map(drop)
+        let alarm = host::Alarm::new(refused.wait.unwrap_or(backoff) as u32);
+        self.cx.settled(Ok(alarm.rings.clone().into())).await.map(drop)
     }
 
     /// Fetches a whole file: tries again after failures that may pass, and goes on from the last byte where the server lets us.
@@ -196,6 +206,8 @@ impl<'a> Requests<'a> {
                 Err(refused) => {
                     if received.most > before {
                         tries = 0;
+                    } else {
+                        received.can_go_on = false; // it brought nothing: from the start, then
                     }
                     self.again(refused, &mut tries).await?;
                 }
@@ -210,21 +222,32 @@ impl<'a> Requests<'a> {
         received: &mut Received,
         watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
     ) -> core::result::Result<(), Refused> {
-        if received.validator.is_none() {
+        if !received.can_go_on {
             received.restart();
         }
         let range = (received.bytes > 0).then(|| format!("bytes={}-", received.bytes));
         let headers = range.as_deref().map(|range| self.headers_with("Range", range)).transpose()?;
-        let set_headers = |init: &Object| headers.iter().for_each(|headers| js::set(init, "headers", headers));
+        let set_headers = |init: &Object| {
+            headers.iter().for_each(|headers| js::set(init, "headers", headers));
+            if received.has_changed {
+                js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
+            }
+        };
         let response = self.send(url, is_binary, set_headers).await?;
-        if js::get(&response, "status") == 416.0 {
+        let status = js::get(&response, "status");
+        let is_part = status == 206.0;
+        let is_other = status == 416.0 || (is_part && !received.goes_on_with(&response));
+        if range.is_some() && is_other {
+            // It has become another file, or the server does not know where to go on: from the start, then, without a range.
+            if let Some(body) = js::get_some(&response, "body") {
+                weights::cancel(&body);
+            }
             received.restart();
-            let error =
-                Error::Network { url: url.to_owned(), why: "the server cannot go on where it broke off".into() };
-            return Err(Refused { failure: error.into(), is_passing: true, wait: None });
+            received.has_changed = true;
+            return Box::pin(self.attempt(url, is_binary, received, watch)).await;
         }
         self.check(url, &response).await?;
-        if range.is_some() && !received.goes_on_with(&response) {
+        if !is_part {
             received.restart();
         }
         received.learn(&response);
@@ -277,6 +300,10 @@ pub struct Received {
     pub bytes: u64,
     /// How many there were at the most, if it had to begin again.
     most: u64,
+    /// Whether it became another one while it was fetched.
+    has_changed: bool,
+    /// Whether it can be gone on with from its last byte.
+    can_go_on: bool,
     /// What tells this version of the file from another one: a strong ETag, or else Last-Modified.
     pub validator: Option<String>,
     /// The Content-Type, in lower case.
@@ -293,13 +320,13 @@ impl Received {
     fn goes_on_with(&self, response: &JsValue) -> bool {
         let start = header(response, "Content-Range");
         let start = start.as_deref().and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
-        js::get(response, "status") == 206.0
-            && validator(response) == self.validator
-            && start.is_none_or(|start: u64| start == self.bytes)
+        validator(response) == self.validator && start.is_none_or(|start: u64| start == self.bytes)
     }
 
     fn learn(&mut self, response: &JsValue) {
         self.validator = validator(response);
+        // What is compressed on the way has no bytes that could be counted from.
+        self.can_go_on = self.validator.is_some() && header(response, "Content-Encoding").is_none();
         self.content_type = header(response, "Content-Type").unwrap_or_default().to_ascii_lowercase();
         // Of another origin's answers we do not see whether they were compressed.
         let is_plain = js::get(response, "type") == "basic" && header(response, "Content-Encoding").is_none();

@@ -52,10 +52,14 @@ pub async fn put_signed(sign: &JsValue, model: Model, cx: &Context) -> Result<Js
     let signed = async |name: &str, bytes: u64| {
         let sign: &js_sys::Function = sign.unchecked_ref();
         let answer = cx.settled(sign.call2(&JsValue::UNDEFINED, &name.into(), &(bytes as f64).into())).await?;
-        let init =
-            if answer.is_object() { Object::assign(&Object::new(), answer.unchecked_ref()) } else { Object::new() };
+        let init = Object::new();
+        if answer.is_object() {
+            Object::try_assign(&init, answer.unchecked_ref()).map_err(js::thrown)?;
+        }
         let url = js::text(&answer).or_else(|| js::text(&js::get(&init, "url")));
-        let _ = js_sys::Reflect::delete_property(&init, &"url".into());
+        for key in ["url", "signal", "body"] {
+            let _ = js_sys::Reflect::delete_property(&init, &key.into());
+        }
         let url = url.ok_or_else(|| Error::argument("sign", format!("it gave no URL for \"{name}\"")))?;
         Ok((url, init))
     };

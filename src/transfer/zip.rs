@@ -6,7 +6,10 @@ use std::rc::Rc;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use js_sys::{Array, Date, Uint8Array};
-use rawzip::{CompressionMethod, DataDescriptorOutput, ReaderAt, ZipArchiveWriter, ZipLocator, time::UtcDateTime};
+use rawzip::{
+    CompressionMethod, DataDescriptorOutput, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder, ZipArchiveWriter,
+};
+use rawzip::{ZipLocator, time::UtcDateTime};
 use wasm_bindgen::JsValue;
 
 use super::files::{Picked, read};
@@ -18,8 +21,10 @@ use crate::js::{self, Result};
 use crate::model_files::{ModelFile, ModelFiles};
 use crate::weights::Weights;
 
-/// What is read at least of an archive at a time.
+/// What is read at a time of the end of an archive, of its earlier parts, and how long its end is taken to be.
 const CHUNK: u64 = 1 << 16;
+const HEADER: u64 = 1 << 10;
+const DIRECTORY: u64 = 1 << 22;
 /// More than that of directories and headers is no model's archive.
 const MOST: usize = 1 << 26;
 
@@ -82,24 +87,35 @@ pub async fn entries(blob: &JsValue, path: &str, cx: &Context) -> Result<Option<
         return Ok(None);
     }
     let known = Sparse { size: host::size(blob), ..Sparse::default() };
-    // rawzip reads at once, a Blob only later: what it misses is fetched, and it begins again.
-    loop {
-        let outcome = known.entries();
-        if let Some(start) = known.missing.take() {
-            let fetched: usize = known.pieces.borrow().iter().map(|(_, bytes)| bytes.len()).sum();
-            if fetched > MOST {
-                return Err(Error::manifest(path, "a directory of a sensible size", "a larger one").into());
-            }
-            let range = [start as f64, (start + CHUNK) as f64].map(JsValue::from);
-            let piece = host::call(blob, "slice", &[&range[0], &range[1]]).map_err(js::thrown)?;
-            let bytes = read(&piece, path, cx).await?.to_vec();
-            known.pieces.borrow_mut().push((start, bytes));
+    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
+    let locate = || ZipLocator::new().locate_in_reader(&known, &mut buffer, known.size).map_err(|(_, error)| error);
+    let archive = known.fetching(blob, path, cx, locate).await?;
+    let found = known.fetching(blob, path, cx, || directory(&archive)).await?;
+    let mut entries = Vec::new();
+    for (mut entry, place) in found {
+        let range = || Ok(archive.get_entry(place)?.compressed_data_range());
+        (entry.start, entry.end) = known.fetching(blob, path, cx, range).await?;
+        entries.push(entry.of(blob)?);
+    }
+    Ok(Some(entries))
+}
+
+/// The files of an archive, but for where they lie. What macOS puts into its zips beside them is not one.
+fn directory(
+    archive: &ZipArchive<&Sparse>,
+) -> core::result::Result<Vec<(Entry, ZipArchiveEntryWayfinder)>, rawzip::Error> {
+    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
+    let mut found = Vec::new();
+    let mut directory = archive.entries(&mut buffer);
+    while let Some(entry) = directory.next_entry()? {
+        let path = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
+        if entry.is_dir() || path.starts_with("__MACOSX/") {
             continue;
         }
-        let damaged = |_| Error::manifest(path, "a zip archive", "a damaged one");
-        let entries: Result<Vec<Picked>> = outcome.map_err(damaged)?.into_iter().map(|entry| entry.of(blob)).collect();
-        return entries.map(Some);
+        let (method, size, crc) = (entry.compression_method(), entry.uncompressed_size_hint(), entry.crc32());
+        found.push((Entry { path, start: 0, end: 0, method, size, crc }, entry.wayfinder()));
     }
+    Ok(found)
 }
 
 /// A file's place in the archive.
@@ -130,6 +146,7 @@ impl Entry {
 struct Sparse {
     size: u64,
     pieces: RefCell<Vec<(u64, Vec<u8>)>>,
+    fetched: Cell<usize>,
     /// Where something was looked for in vain.
     missing: Cell<Option<u64>>,
 }
@@ -153,29 +170,31 @@ impl ReaderAt for &Sparse {
 }
 
 impl Sparse {
-    fn entries(&self) -> core::result::Result<Vec<Entry>, rawzip::Error> {
-        let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
-        let archive = ZipLocator::new().locate_in_reader(self, &mut buffer, self.size).map_err(|(_, error)| error)?;
-        let mut found = Vec::new();
-        let mut directory = archive.entries(&mut buffer);
-        while let Some(entry) = directory.next_entry()? {
-            if entry.is_dir() {
-                continue;
+    /// Does what reads the archive at once, again and again, until all that it reads has been fetched.
+    async fn fetching<T>(
+        &self,
+        blob: &JsValue,
+        path: &str,
+        cx: &Context,
+        mut attempt: impl FnMut() -> core::result::Result<T, rawzip::Error>,
+    ) -> Result<T> {
+        loop {
+            let outcome = attempt();
+            let Some(start) = self.missing.take() else {
+                return outcome.map_err(|_| Error::manifest(path, "a zip archive", "a damaged one").into());
+            };
+            // The directory is at the end; before it there are only the small headers of files.
+            let length = if start.saturating_add(DIRECTORY) < self.size { HEADER } else { CHUNK };
+            let range = [start as f64, start.saturating_add(length) as f64].map(JsValue::from);
+            let piece = host::call(blob, "slice", &[&range[0], &range[1]]).map_err(js::thrown)?;
+            let bytes = read(&piece, path, cx).await?.to_vec();
+            self.fetched.set(self.fetched.get() + bytes.len());
+            if self.fetched.get() > MOST {
+                return Err(Error::manifest(path, "a directory of a sensible size", "a larger one").into());
             }
-            let path = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
-            found.push((
-                path,
-                entry.wayfinder(),
-                entry.compression_method(),
-                entry.uncompressed_size_hint(),
-                entry.crc32(),
-            ));
+            // The newest first: it is what is asked for next.
+            self.pieces.borrow_mut().insert(0, (start, bytes));
         }
-        let placed = found.into_iter().map(|(path, wayfinder, method, size, crc)| {
-            let (start, end) = archive.get_entry(wayfinder)?.compressed_data_range();
-            Ok(Entry { path, start, end, method, size, crc })
-        });
-        placed.collect()
     }
 }
 

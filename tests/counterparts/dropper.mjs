@@ -94,7 +94,7 @@ export function startDropper(files = new Map()) {
   const server = http.createServer(async (request, response) => {
     const [, mood, ...rest] = decodeURI(new URL(request.url, 'http://host').pathname).split('/');
     const name = rest.join('/');
-    const row = { method: request.method, mood, name, search: new URL(request.url, 'http://host').search, range: request.headers.range, ended: false };
+    const row = { method: request.method, mood, name, search: new URL(request.url, 'http://host').search, range: request.headers.range, own: request.headers['x-own'], ended: false };
     const before = log.filter((other) => other.method === row.method && other.mood === mood && other.name === name).length;
     if (request.method !== 'OPTIONS') log.push(row);
     const atStart = request.socket.bytesWritten;

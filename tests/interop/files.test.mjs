@@ -64,13 +64,16 @@ const NAMES = {
   'weights that begin like a JSON': likeJson(),
 };
 
+/** WebKitGTK has no handles of files and folders. */
+const has = (engine, way) => engine !== 'webkit' || !way.startsWith('FileSystem');
+
 for (const engine of ENGINES) {
   describe(engine, () => {
     let page;
     before(async () => { page = await openIn(engine, { html: 'page' }); });
     const taken = (way, rows, options) => page.evaluate(({ way, rows, options }) => T.taken(way, rows, options), { way, rows: base64(rows), options });
 
-    for (const way of WAYS) {
+    for (const way of WAYS.filter((name) => has(engine, name))) {
       test(`${way}: JSON and shards`, async () => {
         assert.deepEqual(await taken(way, files), { value: await print(artifacts) });
       });
@@ -78,20 +81,20 @@ for (const engine of ENGINES) {
 
     for (const [name, { files: named, artifacts: model = artifacts }] of Object.entries(NAMES)) {
       test(`${name}: first to last, last to first, in a folder`, async () => {
-        for (const way of ['File[]', 'File[], the last first', 'FileSystemDirectoryHandle']) {
+        for (const way of ['File[]', 'File[], the last first', 'FileSystemDirectoryHandle'].filter((one) => has(engine, one))) {
           assert.deepEqual(await taken(way, named), { value: await print(model) }, way);
         }
       });
     }
 
-    test('a folder: other files and folders do not matter', async () => {
+    if (has(engine, 'FileSystemDirectoryHandle')) test('a folder: other files and folders do not matter', async () => {
       const others = [['README.md', '# {"modelTopology": {}}'], ['package.json', '{"name": "app"}'], ['.DS_Store', '\0\0\0\x01Bud1'],
         ['src/weights.bin', 'no'], ['tsconfig.json', '{\n  // comments are allowed in this one\n  "strict": true }'], ['empty.json', ''],
         ['list.json', '[1, 2]'], ['._model.json', '\0\x05\x16\x07']];
       assert.deepEqual(await taken('FileSystemDirectoryHandle', [...others, ...files]), { value: await print(artifacts) });
     });
 
-    test('a folder in a folder: paths begin at the JSON, not at the folder', async () => {
+    if (has(engine, 'FileSystemDirectoryHandle')) test('a folder in a folder: paths begin at the JSON, not at the folder', async () => {
       const { artifacts: model, files: named } = groups();
       const decoys = [['z.bin', Buffer.alloc(100)], ['weights/m.bin', Buffer.alloc(200)]];
       const rows = [...named.map(([name, bytes]) => [`deep/model/${name}`, bytes]), ...decoys];
@@ -112,7 +115,7 @@ for (const engine of ENGINES) {
     });
 
     test('progress: each file by its name, never falling, at the end exactly 1', async () => {
-      for (const way of ['File[]', 'FileSystemDirectoryHandle']) {
+      for (const way of ['File[]', 'FileSystemDirectoryHandle'].filter((one) => has(engine, one))) {
         const rows = await page.evaluate(async ({ way, rows }) => {
           const told = [];
           await T.taken(way, rows, { onProgress: (fraction, detail) => told.push([fraction, structuredClone(detail)]) });
@@ -166,7 +169,7 @@ function onDisk() {
 }
 
 for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
-  test(`${engine}: a real <input type=file multiple>, and a real folder`, async () => {
+  test(`${engine}: a real <input type=file multiple>${engine === 'chromium' ? ', and a real folder' : ''}`, async () => {
     const page = await openIn(engine, { html: 'page' });
     const folder = onDisk();
     const paths = fs.readdirSync(folder).map((name) => path.join(folder, name));
@@ -176,10 +179,11 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
       const { load } = await T.library('tfpersist');
       return T.print(await load(document.getElementById(id).files));
     }), id);
-    assert.deepEqual(await load('files'), { value: await print(artifacts) });
-    fs.writeFileSync(path.join(folder, 'notes.txt'), 'in a folder, other files do not matter');
-    await page.choose('#folder', [folder]);
-    assert.deepEqual(await load('folder'), { value: await print(artifacts) });
+    assert.deepEqual(await load('files'), {     if (engine === 'chromium') { // geckodriver takes no folders
+      fs.writeFileSync(path.join(folder, 'notes.txt'), 'in a folder, other files do not matter');
+      await page.choose('#folder', [folder]);
+      assert.deepEqual(await load('folder'), { value: await print(artifacts) });
+    }
     await page.close();
   });
 }

@@ -122,9 +122,9 @@ test('a load of 20 shards: right, in TF.js, too, with progress; copied to a fold
   assert.deepEqual(again.predict(input).dataSync(), real.predict(input).dataSync());
 });
 
-test('a folder as the cache: filled once, asked about afterwards, served offline', async () => {
+test('a cache: filled once, asked about afterwards, served offline; a folder cannot be one', async () => {
   const model = put('cached', 20000, 4096);
-  const [url, cache] = [`${server.url}/plain/cached/model.json`, `file://${folder()}/cache`];
+  const [url, cache] = [`${server.url}/plain/cached/model.json`, 'memory://cache'];
   const requests = [];
   for (const state of ['empty', 'filled', 'offline']) {
     const before = asked('cached').length;
@@ -133,6 +133,7 @@ test('a folder as the cache: filled once, asked about afterwards, served offline
     requests.push(asked('cached').slice(before).filter((row) => row.method === 'GET').length);
   }
   assert.deepEqual(requests, [6, 1, 0]);
+  assert.equal((await rejection(load(url, { cache: `file://${folder()}/cache` }))).code, 'ERR_NOT_SUPPORTED');
 });
 
 test('a server that drops connections and takes Range, one that is busy, one without the file, one that is not there', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { before, describe, test } from 'node:test';
+import { before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { arrived, asText, newFolder } from '../lib/disk.mjs';
 import { ENGINES, openIn } from '../lib/engines.mjs';
@@ -12,23 +12,21 @@ const engines = ENGINES.filter((engine) => engine !== 'webkit'); // which cannot
 const KINDS = ['sequential', 'cnn', 'optimizer', 'metadata', 'graph'];
 const MB = 2 ** 20;
 
-/** Stem -> what the files are called, where that is ours to say. */
+/** Stem -> what the files are called, where that is ours to say. Browsers change more names than one would think. */
 const STEMS = {
   'my model-1': 'my model-1',
   '': 'model',
-  'folder/of\\some one': 'folder_of_some one',
-  'a:b*c?d"e<f>g|h': 'a_b_c_d_e_f_g_h',
-  '.hidden.': 'hidden',
-  ' in space ': 'in space',
+  'folder/of\\some a:b*c?d"e<f>g|h': 'folder_of_some a_b_c_d_e_f_g_h',
+  ' .hidden. ': 'hidden',
   'tab\tand line\nbreak': 'tab_and line_break',
   'ünï \u{1F600} 模型': 'ünï \u{1F600} 模型',
-  '../../up': undefined,
-  "100%25 ~tilde $HOME `ls` #1 & 'quoted'; {x} [y] (2)": undefined,
-  'two  spaces': undefined,
-  'left\u202eto right': undefined,
-  'zero\u200bwidth': undefined,
-  'CON': undefined,
-  [`${'long'.repeat(40)}`]: undefined,
+  "../../up $HOME `ls` #1 & 'quoted'; {x} [y] (2) a~": undefined,
+  '~tilde': undefined, // Chromium
+  '100%25': undefined, // Firefox
+  'two  spaces, and\u00a0others\u2003too': undefined, // Firefox
+  'right\u202eto left, soft\u00adhyphen, zero\u200bwidth, \u{1F468}\u200d\u{1F467}, \ufeffmark': undefined, // both
+  ['long '.repeat(80)]: undefined, // both, and Chromium downloads nothing
+  ['模'.repeat(100)]: undefined,
 };
 
 for (const engine of engines) {
@@ -38,6 +36,8 @@ for (const engine of engines) {
       folder = newFolder();
       page = await openIn(engine, { html: 'page', downloads: folder });
     });
+
+    beforeEach(() => fs.readdirSync(folder).forEach((name) => fs.rmSync(path.join(folder, name)))); // what a failed test left
 
     /** The files that have arrived, taken away so that their names are free again. */
     async function taken(count) {
@@ -98,7 +98,7 @@ for (const engine of engines) {
     }
 
     for (const [stem, name] of Object.entries(STEMS)) {
-      test(`the stem ${JSON.stringify(stem)}: both files arrive in the folder, and the one names the other`, async () => {
+      test(`the stem ${JSON.stringify(stem).slice(0, 60)}: both files arrive in the folder, and the one names the other`, async () => {
         const { names, files, bytes } = await downloaded(2, stem);
         if (name !== undefined) assert.deepEqual(names, [`${name}.json`, `${name}.weights.bin`]);
         assert.deepEqual(JSON.parse(bytes[0]).weightsManifest[0].paths, [`./${names[1]}`]);
@@ -139,7 +139,8 @@ for (const engine of engines) {
       assert.deepEqual(names, ['a', 'b', 'c'].flatMap((stem) => [`${stem}.json`, `${stem}.weights.bin`]));
     });
 
-    test('saved twice: the browser numbers the second files, and each pair loads', async () => {
+    // (Chromium, driven like this, replaces the first files.)
+    if (engine === 'firefox') test('saved twice: the browser numbers the second files, and each pair loads', async () => {
       await page.evaluate(async () => {
         const { save } = await T.library('tfpersist');
         for (const seed of [1, 2]) await save(T.plain('m', seed, 4000), 'downloads://m');

@@ -99,12 +99,12 @@ test('no-store over HTTP/1.1, 12 shards of 2 MB and 40 small ones: all arrive', 
   }
 });
 
-test('control: TF.js waits for all headers before it reads a body, and hangs there', async (t) => {
+test('control: TF.js waits for all headers before it reads a body, and hangs there', async () => {
   const other = await open(); // its connections will be of no use any more
   const { value, error } = await loadWith('tf.io', other, `${nginx.url}/no-store/large/model.json`, 8000);
-  t.diagnostic(value ? 'it did not hang here' : error.name);
   await other.close();
-  assert.ok(value || error.name === 'NeverSettled', JSON.stringify(error));
+  assert.equal(value, undefined, 'it does not hang any more');
+  assert.equal(error.name, 'NeverSettled');
 });
 
 test('an abort in the middle of slow weights: nginx is told, and sends no more', async () => {

@@ -1,6 +1,6 @@
 //! Node's `fs/promises`, and the few things that are done with it.
 
-use js_sys::{Array, Math, Object};
+use js_sys::{Array, Math, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::context::Context;
@@ -9,10 +9,13 @@ use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::model_files::ModelFile;
 use crate::model_json::ModelJson;
-use crate::shard::is_inside;
+use crate::shard::{base_name, is_inside};
+use crate::weights;
 
 /// Milliseconds after which what an ended process was writing is swept away.
 const STALE: f64 = 3_600_000.0;
+/// Bytes that are read at once at the most; Node refuses 2 GiB.
+const PIECE: u64 = 1 << 30;
 
 /// A model's folder, ending in `/`, and the name of its model JSON.
 pub struct Place {
@@ -111,6 +114,72 @@ impl Disk {
         paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect()
     }
 
+    /// The bytes of a file, in pieces that Node can read.
+    ///
+    /// # Errors
+    /// As [`Disk::call`]; the signal's reason.
+    pub async fn read(&self, file: &str, cx: &Context) -> Result<Vec<Uint8Array>> {
+        let url = format!("file://{file}");
+        let size = self.stat(file).await?.size;
+        if size <= PIECE {
+            let bytes = self.call("readFile", &[&file.into()], &url).await?;
+            return Ok(vec![js::bytes(&bytes).unwrap_or_default()]);
+        }
+        let handle = self.call("open", &[&file.into(), &"r".into()], &url).await?;
+        let read = async {
+            let mut pieces = Vec::new();
+            while weights::length(&pieces) < size {
+                cx.check()?;
+                let at = weights::length(&pieces);
+                let piece = js::view(&js::allocate((size - at).min(PIECE))?)?;
+                let place: [JsValue; 3] = [0.into(), piece.length().into(), (at as f64).into()];
+                let args: [&JsValue; 4] = [&piece, &place[0], &place[1], &place[2]];
+                let result = host::settled(host::call(&handle, "read", &args)).await;
+                let result = result.map_err(|cause| failure(cause, &url, 0))?;
+                let length = js::get(&result, "bytesRead").as_f64().unwrap_or(0.0) as u32;
+                if length == 0 {
+                    break; // it has become shorter, and its size is checked
+                }
+                pieces.push(piece.subarray(0, length));
+            }
+            Ok(pieces)
+        }
+        .await;
+        let _ = host::settled(host::call(&handle, "close", &[])).await;
+        read
+    }
+
+    /// Dates a file later than the one that it is going to replace, also where the system counts in seconds: a date tells two saves apart.
+    pub async fn date_later(&self, file: &str, replaced: &str) {
+        if let (Ok(new), Ok(old)) = (self.stat(file).await, self.stat(replaced).await)
+            && new.saved <= old.saved
+        {
+            let date = JsValue::from((old.saved + 2000.0) / 1000.0);
+            let _ = self.call("utimes", &[&file.into(), &date, &date], file).await;
+        }
+    }
+
+    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, and that no other
+    /// model JSON in the folder names.
+    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) {
+        if files.is_empty() {
+            return;
+        }
+        let mut needed = Vec::new();
+        for json in self.names(place).await.into_iter().filter(|name| name.ends_with(".json")) {
+            needed.extend(self.weights(&Place { folder: place.folder.clone(), json }).await);
+        }
+        for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
+            self.forget(file).await;
+        }
+    }
+
+    /// The names of what is in the folder.
+    async fn names(&self, place: &Place) -> Vec<String> {
+        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await.unwrap_or_default();
+        js::items(&names).iter().filter_map(js::text).collect()
+    }
+
     /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
     /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
     /// then named in one step, so that nothing of ours ever touches a file that another model may need.
@@ -192,10 +261,8 @@ impl Disk {
 
     /// Removes what processes that ended in the middle were writing, when it is old enough that none still can be.
     pub async fn sweep(&self, place: &Place) {
-        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await.unwrap_or_default();
-        let names = if Array::is_array(&names) { Array::from(&names) } else { Array::new() };
-        for name in names.iter().filter_map(|name| js::text(&name)).filter(|name| is_unfinished(name)) {
-            let file = place.of(&name);
+        for name in self.names(place).await.iter().filter(|name| is_unfinished(name)) {
+            let file = place.of(name);
             if self.stat(&file).await.is_ok_and(|stat| stat.saved < js_sys::Date::now() - STALE) {
                 self.forget(&file).await;
             }
@@ -203,10 +270,28 @@ impl Disk {
     }
 }
 
-/// `*.{16 hexadecimal digits}.tmp`
+/// `weights.bin`, `weights.{...}.bin`, `group{g}-shard{i}of{n}.bin` and the like.
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".bin") && (name.contains("weights") || (name.starts_with("group") && name.contains("-shard")))
+}
+
+/// The absolute path of a model's folder, in one spelling.
+pub fn resolved(path: &str) -> Option<String> {
+    let process = js::global("process").unwrap_or_default();
+    let module = host::call(&process, "getBuiltinModule", &[&"node:path".into()]).ok()?;
+    let path = path.strip_suffix("/model.json").unwrap_or(path);
+    js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
+}
+
+/// Whether a name holds digits that [`unique`] gave: `*.{16 hexadecimal digits}.*`
+pub fn is_unique(name: &str) -> bool {
+    let digits = name.rsplit('.').nth(1).unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// What is written under such a name before it gets its own.
 fn is_unfinished(name: &str) -> bool {
-    let digits = name.strip_suffix(".tmp").and_then(|name| name.rsplit('.').next());
-    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    name.ends_with(".tmp") && is_unique(name)
 }
 
 /// The option of Node that makes parents, or lists children's children.
