@@ -7,8 +7,12 @@ const isHandle = (value) => typeof value?.getFile === 'function' || typeof value
 const isBlob = (value) => typeof value?.arrayBuffer === 'function' && typeof value.slice === 'function';
 const isDrop = (item) => typeof item?.getAsFile === 'function';
 
-/** Takes out of a drop what is gone after the event. A string among the dropped is no file. */
-const taken = (item) => (isDrop(item) ? item.webkitGetAsEntry?.() ?? item.getAsFile() : item);
+/** Takes out of a drop what is gone after the event: files, and folders as entries. A string among the dropped is neither. */
+function taken(item) {
+  if (!isDrop(item)) return item;
+  const entry = item.webkitGetAsEntry?.();
+  return entry?.isDirectory ? entry : item.getAsFile();
+}
 
 /** A list of files, entries and handles, or `undefined` when the source is something else. */
 export function pick(source) {
@@ -33,8 +37,14 @@ async function walkInto(files, item, folder) {
   } else if (isBlob(item)) {
     files.push({ path: item.webkitRelativePath || path, blob: item });
   } else {
-    files.push({ path, blob: await (item.getFile?.() ?? new Promise((resolve, reject) => { item.file(resolve, reject); })) });
+    const opening = item.getFile?.() ?? new Promise((resolve, reject) => { item.file(resolve, reject); });
+    files.push({ path, blob: await opening.catch((cause) => unreadable(path, cause)) });
   }
+}
+
+function unreadable(url, cause) {
+  const why = `${cause?.name}: ${cause?.message}`;
+  throw Object.assign(new Error(`The file "${url}" cannot be read: ${why}`, { cause }), { name: 'OperationError', code: 'ERR_STORAGE', url, why });
 }
 
 /** Of a FileSystemDirectoryHandle, or of the older FileSystemDirectoryEntry, which gives them in portions. */

@@ -65,7 +65,7 @@ fn no_path_leaves_its_folder() {
 #[test]
 fn files_are_found_by_path_then_name_then_without_a_copy_number() {
     for (path, file, likeness_) in [
-        ("./m.weights.bin", "m.weights.bin", 3),
+        ("./m.weights.bin", "m.weights.bin", 4),
         ("a/s.bin", "model/a/s.bin", 3),
         ("a/s.bin", "model/b/s.bin", 2),
         ("m.weights.bin", "m.weights (1).bin", 1),
@@ -73,17 +73,29 @@ fn files_are_found_by_path_then_name_then_without_a_copy_number() {
         ("m.weights.bin", "n.weights.bin", 0),
         ("s.bin", "xs.bin", 0),
     ] {
-        assert_eq!(likeness(path, file), likeness_, "{path} {file}");
+        assert_eq!(likeness("", path, file), likeness_, "{path} {file}");
     }
+    assert_eq!((likeness("m/", "s.bin", "m/s.bin"), likeness("m/", "s.bin", "n/s.bin")), (4, 3));
     assert_eq!(without_copy_number("a (b).bin"), "a (b).bin");
     assert_eq!(without_copy_number("model (3)"), "model");
 }
 
 #[test]
 fn a_download_has_a_name_that_stays() {
-    for (given, name) in
-        [("m", "m"), ("a/b:c", "a_b_c"), ("", "model"), ("..", "model"), ("../x", "_x"), ("ü ✓", "ü ✓")]
-    {
+    for (given, name) in [
+        ("m", "m"),
+        ("a/b:c", "a_b_c"),
+        ("", "model"),
+        ("..", "model"),
+        ("../x", "_x"),
+        ("ü ✓", "ü ✓"),
+        ("two  spaces", "two spaces"),
+        ("100%~", "100__"),
+        ("a\u{202E}b\u{FEFF}", "a_b_"),
+        ("nul.x", "_nul.x"),
+        ("LPT1", "_LPT1"),
+        ("console", "console"),
+    ] {
         assert_eq!(safe_name(given), name);
     }
 }
@@ -110,7 +122,10 @@ proptest! {
 
     #[test]
     fn nothing_panics(path in ".*", file in ".*") {
-        let _ = (likeness(&path, &file), shard_number(&path), safe_name(&path));
+        let _ = (likeness("", &path, &file), shard_number(&path));
+        let name = safe_name(&path);
+        prop_assert!(!name.is_empty() && name.len() <= LONGEST + 1);
+        prop_assert_eq!(safe_name(&name), name.clone());
         let _ = in_order(&[path, file], "x");
     }
 }

@@ -11,7 +11,7 @@ use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::model_json::ModelJson;
 use crate::parallel;
-use crate::shard::{self, Group, likeness};
+use crate::shard::{self, Group, base_name, likeness};
 use crate::weights::Weights;
 
 /// A file, or an entry of a zip.
@@ -110,11 +110,12 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
     {
         (picked, is_loose) = (entries, true);
     }
-    let (json, others) = find_json(picked, is_loose, cx).await?;
+    let (json, path, others) = find_json(picked, is_loose, cx).await?;
     if others.is_empty() {
         return json.with(json.groups().is_empty().then_some(Weights::None).filter(|_| json.groups.is_some()));
     }
-    let shards = find_shards(json.groups(), &others, is_loose)?;
+    let shards =
+        find_shards(json.groups(), path.strip_suffix(base_name(&path)).unwrap_or_default(), &others, is_loose)?;
     cx.expect(Some(shards.iter().map(|shard| shard.size()).sum()));
     let read = async |_: usize, shard: &&Picked| {
         let bytes = shard.bytes(cx).await?;
@@ -128,8 +129,8 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
     Ok(model)
 }
 
-/// The one model JSON, and all other files.
-async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, Vec<Picked>)> {
+/// The one model JSON, its path, and all other files.
+async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
     let mut found: Vec<(ModelJson, String)> = Vec::new();
     let mut others = Vec::new();
     for file in picked {
@@ -139,7 +140,10 @@ async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<
         }
     }
     match found.len() {
-        1 => Ok((found.remove(0).0, others)),
+        1 => {
+            let (json, path) = found.remove(0);
+            Ok((json, path, others))
+        }
         0 => {
             let names: Vec<String> = others.into_iter().map(|file| file.path).collect();
             let received = if names.is_empty() { "no file".to_owned() } else { names.join(", ") };
@@ -153,11 +157,11 @@ async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<
 }
 
 /// The file of each path, in the manifest's order.
-fn find_shards<'a>(groups: &[Group], files: &'a [Picked], is_loose: bool) -> Result<Vec<&'a Picked>> {
+fn find_shards<'a>(groups: &[Group], folder: &str, files: &'a [Picked], is_loose: bool) -> Result<Vec<&'a Picked>> {
     let paths = || groups.iter().flat_map(|group| &group.paths);
     let fitting = |path: &String| {
-        let best = files.iter().map(|file| likeness(path, &file.path)).max().filter(|best| *best > 0);
-        files.iter().filter(|file| Some(likeness(path, &file.path)) == best).collect::<Vec<_>>()
+        let best = files.iter().map(|file| likeness(folder, path, &file.path)).max().filter(|best| *best > 0);
+        files.iter().filter(|file| Some(likeness(folder, path, &file.path)) == best).collect::<Vec<_>>()
     };
     let mut found: Vec<Vec<&Picked>> = Vec::new();
     for path in paths() {
@@ -182,7 +186,7 @@ fn find_shards<'a>(groups: &[Group], files: &'a [Picked], is_loose: bool) -> Res
         if place(true) {
             continue;
         }
-        if place(false) || (!is_loose && paths().any(|path| likeness(path, &file.path) > 0)) {
+        if place(false) || (!is_loose && paths().any(|path| likeness(folder, path, &file.path) > 0)) {
             problem(&file.path, "duplicate");
         } else if !is_loose {
             problem(&file.path, "superfluous");

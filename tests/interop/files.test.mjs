@@ -141,6 +141,19 @@ for (const engine of ENGINES) {
       assert.deepEqual(reasons, ['never', 'enough']);
     });
 
+    test('in a worker', async () => {
+      const found = await page.evaluate(async (rows) => {
+        const code = `
+          import { load } from '${location.origin}/pkg/index.js';
+          import { print } from '${location.origin}/tests/lib/artifacts.mjs';
+          onmessage = ({ data }) => load(data).then(print).then(postMessage, (error) => postMessage(error.message));`;
+        const worker = new Worker(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })), { type: 'module' });
+        worker.postMessage(T.filesOf(rows));
+        return new Promise((resolve) => { worker.onmessage = ({ data }) => resolve(data); });
+      }, base64(files));
+      assert.equal(found, await print(artifacts));
+    });
+
     for (const name of ['layers', 'layers-uint8', 'graph']) {
       test(`${name} of TF.js's converter: browserFiles gives TF.js what it predicts the same with`, async () => {
         const { theirs, ours } = await page.evaluate(async ({ rows, graph }) => {
@@ -179,14 +192,33 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
       const { load } = await T.library('tfpersist');
       return T.print(await load(document.getElementById(id).files));
     }), id);
-    assert.deepEqual(await load('files'), {     if (engine === 'chromium') { // geckodriver takes no folders
+    assert.deepEqual(await load('files'), { value: await print(artifacts) });
+    if (engine === 'chromium') { // geckodriver takes no folders
       fs.writeFileSync(path.join(folder, 'notes.txt'), 'in a folder, other files do not matter');
       await page.choose('#folder', [folder]);
       assert.deepEqual(await load('folder'), { value: await print(artifacts) });
     }
+    fs.rmSync(path.join(folder, 'group1-shard2of4.bin'));
+    const { error } = await load('files');
+    assert.equal(error.code, 'ERR_STORAGE', JSON.stringify(error));
+    assert.match(error.message, /shard2of4/);
     await page.close();
   });
 }
+
+test('chromium: a handle whose file is gone is told by its name', async () => {
+  const page = await openIn('chromium', { html: 'page' });
+  const error = await page.evaluate(async () => {
+    const { load } = await T.library('tfpersist');
+    const root = await navigator.storage.getDirectory();
+    const handle = await root.getFileHandle('gone.json', { create: true });
+    await root.removeEntry('gone.json');
+    return (await T.attempt(() => load([handle]))).error;
+  });
+  assert.equal(error.code, 'ERR_STORAGE', JSON.stringify(error));
+  assert.match(error.message, /gone\.json/);
+  await page.close();
+});
 
 for (const [what, paths] of Object.entries({
   'files': (folder) => fs.readdirSync(folder).map((name) => path.join(folder, name)),

@@ -18,7 +18,7 @@ const STEMS = {
   '': 'model',
   'folder/of\\some a:b*c?d"e<f>g|h': 'folder_of_some a_b_c_d_e_f_g_h',
   ' .hidden. ': 'hidden',
-  'tab\tand line\nbreak': 'tab_and line_break',
+  'tab\tand line\nbreak': undefined,
   'ünï \u{1F600} 模型': 'ünï \u{1F600} 模型',
   "../../up $HOME `ls` #1 & 'quoted'; {x} [y] (2) a~": undefined,
   '~tilde': undefined, // Chromium
@@ -45,7 +45,7 @@ for (const engine of engines) {
       for (const file of await arrived(folder, count)) fs.renameSync(file, path.join(away, path.basename(file)));
       const names = fs.readdirSync(away).sort();
       const files = names.map((name) => path.join(away, name));
-      await sleep(300); // Chromium allows a page 10 downloads a second
+      if (engine === 'chromium') await sleep(300); // it allows a page 10 downloads a second
       return { names, files, bytes: files.map((file) => fs.readFileSync(file)) };
     }
 
@@ -130,14 +130,22 @@ for (const engine of engines) {
       await assertPlain(files);
     });
 
-    test('three saves at once: all six files arrive', async () => {
-      await page.evaluate(async () => {
-        const { save } = await T.library('tfpersist');
-        await Promise.all(['a', 'b', 'c'].map((stem) => save(T.plain('m', 1, 4000), `downloads://${stem}`)));
+    for (const atOnce of [true, false]) {
+      test(`eight saves, ${atOnce ? 'at once' : 'one after the other'}: all sixteen files arrive, each whole`, async () => {
+        await page.evaluate(async (atOnce) => {
+          const { save } = await T.library('tfpersist');
+          const saves = [];
+          for (let i = 1; i <= 8; i++) {
+            saves.push(save(T.plain('m', i, 4000 + 4 * i), `downloads://m${i}`));
+            if (!atOnce) await saves.at(-1);
+          }
+          await Promise.all(saves);
+        }, atOnce);
+        const { names, bytes } = await taken(16);
+        assert.deepEqual(names, [1, 2, 3, 4, 5, 6, 7, 8].flatMap((i) => [`m${i}.json`, `m${i}.weights.bin`]));
+        assert.deepEqual(bytes.filter((_, i) => i % 2).map((b) => b.length), [1, 2, 3, 4, 5, 6, 7, 8].map((i) => 4000 + 4 * i));
       });
-      const { names } = await taken(6);
-      assert.deepEqual(names, ['a', 'b', 'c'].flatMap((stem) => [`${stem}.json`, `${stem}.weights.bin`]));
-    });
+    }
 
     // (Chromium, driven like this, replaces the first files.)
     if (engine === 'firefox') test('saved twice: the browser numbers the second files, and each pair loads', async () => {
@@ -168,7 +176,7 @@ for (const engine of engines) {
         assert.deepEqual(fs.readdirSync(out).sort(), [...paths, 'model.json']);
         if (shards > 1) assert.equal(fs.statSync(`${out}/${paths[0]}`).size, options.shardBytes ?? 4 * MB);
         await assertPlain(files, size);
-        await assertPlain(['model.json', ...paths].map((name) => path.join(out, name)), size);
+        if (size < MB) await assertPlain(['model.json', ...paths].map((name) => path.join(out, name)), size);
       });
     }
 

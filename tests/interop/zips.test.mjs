@@ -31,6 +31,14 @@ const u32 = (zip, at, value) => { const changed = Buffer.from(zip); changed.writ
 /** Where the central directory's row of that file begins. */
 const row = (zip, name) => { const at = zip.lastIndexOf(name) - 46; assert.equal(zip.readUInt32LE(at), 0x02014b50); return at; };
 
+let made;
+/** 50 MB of zeros, and a directory that says that they are the 1500 bytes of a shard. */
+function bomb() {
+  const zeros = files.map(([name, bytes]) => [name, name.includes('1of3') ? Buffer.alloc(50e6) : bytes]);
+  made ??= zipOf(zeros, { method: 'DEFLATED' });
+  return u32(made, row(made, 'group1-shard1of3.bin') + 24, 1500);
+}
+
 for (const engine of ENGINES) {
   describe(engine, () => {
     let page;
@@ -58,11 +66,11 @@ for (const engine of ENGINES) {
       assert.deepEqual(found, Array(5).fill(await print(artifacts)));
     });
 
-    test('a bit of a stored zip flipped, each 61st in turn: refused, or the same model', async () => {
+    test('a bit of a stored zip flipped, each 151st in turn: refused, or the same model', async () => {
       const zip = ZIPS.stored;
-      const flipped = Array.from({ length: Math.floor((zip.length * 8) / 61) }, (_, i) => {
+      const flipped = Array.from({ length: Math.floor((zip.length * 8) / 151) }, (_, i) => {
         const changed = Buffer.from(zip);
-        changed[Math.floor((i * 61) / 8)] ^= 1 << ((i * 61) % 8);
+        changed[Math.floor((i * 151) / 8)] ^= 1 << ((i * 151) % 8);
         return changed;
       });
       const expected = await print(artifacts);
@@ -70,7 +78,7 @@ for (const engine of ENGINES) {
       const codes = new Map();
       for (const [i, { value, error }] of outcomes.entries()) {
         const what = error ? error.code ?? error.name : value === expected ? 'the same' : 'ANOTHER MODEL';
-        codes.set(what, (codes.get(what) ?? []).concat(Math.floor((i * 61) / 8)));
+        codes.set(what, (codes.get(what) ?? []).concat(Math.floor((i * 151) / 8)));
       }
       const allowed = ['ERR_CHECKSUM', 'ERR_MANIFEST', 'ERR_SIZE_MISMATCH', 'ERR_NOT_SUPPORTED', 'the same'];
       for (const [what, where] of codes) assert.ok(allowed.includes(what), `${what}, of the bytes ${where}`);
@@ -98,13 +106,9 @@ for (const engine of ENGINES) {
     });
 
     test('a bomb: 50 MB of zeros behind a size of 1500 bytes; a size of 4 GB that is not there', async () => {
-      const bomb = files.map(([name, bytes]) => [name, name.includes('1of3') ? Buffer.alloc(50e6) : bytes]);
-      let zip = zipOf(bomb, { method: 'DEFLATED' });
-      const at = row(zip, 'group1-shard1of3.bin');
-      zip = u32(zip, at + 24, 1500);
       const huge = u32(ZIPS.stored, row(ZIPS.stored, 'group1-shard1of3.bin') + 24, 0xfffffff0);
       const begun = performance.now();
-      const outcomes = await taken([zip, huge]);
+      const outcomes = await taken([bomb(), huge]);
       assert.ok(performance.now() - begun < 5000);
       for (const { error } of outcomes) assert.ok(['ERR_SIZE_MISMATCH', 'ERR_CHECKSUM', 'ERR_MANIFEST'].includes(error?.code), JSON.stringify(error));
     });
