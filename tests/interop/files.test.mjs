@@ -11,7 +11,8 @@ import { publish, publishPlain } from '../lib/published.mjs';
 
 const base64 = (files) => files.map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]);
 const converted = path.resolve(import.meta.dirname, '../fixtures/converter');
-const filesIn = (name) => fs.readdirSync(`${converted}/${name}`).filter((file) => file !== 'expected.json').map((file) => `${converted}/${name}/${file}`);
+const filesIn = (name) => fs.readdirSync(`${converted}/${name}`).filter((file) => file !== 'expected.json')
+  .map((file) => `${converted}/${name}/${file}`);
 
 const { artifacts, files } = publishPlain(1000, 300);
 const [json, ...shards] = files;
@@ -107,7 +108,8 @@ for (const engine of ENGINES) {
         const { weightData, weightSpecs, ...expected } = T.CASES['every field'].make();
         const json = JSON.stringify({ ...expected, weightsManifest: [{ paths: ['w.bin'], weights: weightSpecs }] });
         const files = [new File([json], 'm.json')];
-        return { found: [await load(files), await load(files[0]), await load(new Blob([json]))], expected, theirs: await tf.io.browserFiles(files).load() };
+        const found = [await load(files), await load(files[0]), await load(new Blob([json]))];
+        return { found, expected, theirs: await tf.io.browserFiles(files).load() };
       });
       assert.ok(Object.keys(expected).length >= 9, Object.keys(expected).join());
       for (const one of found) assert.deepEqual(one, expected);
@@ -136,7 +138,8 @@ for (const engine of ENGINES) {
         const controller = new AbortController();
         const onProgress = () => controller.abort('enough');
         const reason = (promise) => promise.then(() => 'loaded', (error) => error);
-        return [await reason(load(T.filesOf(rows), { signal: AbortSignal.abort('never') })), await reason(load(T.filesOf(rows), { signal: controller.signal, onProgress }))];
+        return [await reason(load(T.filesOf(rows), { signal: AbortSignal.abort('never') })),
+          await reason(load(T.filesOf(rows), { signal: controller.signal, onProgress }))];
       }, base64(files));
       assert.deepEqual(reasons, ['never', 'enough']);
     });
@@ -163,7 +166,8 @@ for (const engine of ENGINES) {
           const bins = files.filter((file) => file !== json);
           const tfLoad = graph ? tf.loadGraphModel : tf.loadLayersModel;
           const bits = async (model) => T.hex((await model.predict(tf.tensor(T.numbers(4, 8), [2, 4])).data()).slice().buffer);
-          const models = [await tfLoad(tf.io.browserFiles([json, ...bins])), await tfLoad(browserFiles([...bins.toReversed(), json])), await loadModel(tf, files)];
+          const models = [await tfLoad(tf.io.browserFiles([json, ...bins])),
+            await tfLoad(browserFiles([...bins.toReversed(), json])), await loadModel(tf, files)];
           const [theirs, ...ours] = await Promise.all(models.map(bits));
           return { theirs, ours };
         }, { rows: asText(filesIn(name)), graph: name === 'graph' });
@@ -186,7 +190,9 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
     const page = await openIn(engine, { html: 'page' });
     const folder = onDisk();
     const paths = fs.readdirSync(folder).map((name) => path.join(folder, name));
-    await page.evaluate(() => { document.body.innerHTML = '<input id="files" type="file" multiple><input id="folder" type="file" webkitdirectory>'; });
+    await page.evaluate(() => { 
+      document.body.innerHTML = '<input id="files" type="file" multiple><input id="folder" type="file" webkitdirectory>';
+    });
     await page.choose('#files', paths.toReversed());
     const load = (id) => page.evaluate(async (id) => T.attempt(async () => {
       const { load } = await T.library('tfpersist');

@@ -37,7 +37,9 @@ test('every form of both gives the same model', async () => {
       'a list of buffers': { modelJSON: text, weights: shards },
       'a list that is cut elsewhere': { modelJSON: text, weights: [whole.slice(0, 7), new Uint8Array(whole, 7, 0), new Uint8Array(whole, 7)] },
       'a table': { modelJSON: text, weights: table },
-      'a table, another order, and more in it': { modelJSON: text, weights: Object.fromEntries([['other.bin', json], ...Object.entries(table).reverse()]) },
+      'a table, another order, and more in it': {
+        modelJSON: text, weights: Object.fromEntries([['other.bin', json], ...Object.entries(table).reverse()]),
+      },
       'a table of views': { modelJSON: text, weights: Object.fromEntries(names.map((name, i) => [name, new Uint8Array(shards[i])])) },
       'a JSON with a byte order mark': { modelJSON: new TextEncoder().encode(`\ufeff${text}`), weights: whole },
       'paths in folders, a table of base names': { modelJSON: text.replaceAll('"group1-', '"./deep/group1-'), weights: table },
@@ -89,7 +91,9 @@ test('refusals name what is missing or of a wrong size', async () => {
     'a JSON that is no model': 'ERR_MANIFEST', 'a number': 'ERR_MANIFEST', 'weights that are none': codes['weights that are none'],
     'weights that are numbers': codes['weights that are numbers'],
   });
-  for (const name of ['weights that are none', 'weights that are numbers']) assert.ok(['ERR_MANIFEST', 'ERR_INVALID_ARGUMENT'].includes(codes[name]), codes[name]);
+  for (const name of ['weights that are none', 'weights that are numbers']) {
+    assert.ok(['ERR_MANIFEST', 'ERR_INVALID_ARGUMENT'].includes(codes[name]), codes[name]);
+  }
   assert.deepEqual(found['missing in the table'].problems, ['2', '3'].map((i) => ({ file: `group1-shard${i}of4.bin`, problem: 'missing' })));
   assert.deepEqual(found['truncated in the table'].problems, [{ file: 'group1-shard2of4.bin', problem: 'truncated', expected: 300, received: 299 }]);
 });

@@ -55,13 +55,14 @@ for (const engine of ENGINES) {
       test(name, async () => assert.deepEqual(await taken([zip]), [{ value: await print(artifacts) }]));
     }
 
-    test('a zip of any name, as a File, a Blob, a list of one, and into TF.js', async () => {
+    test('a zip of any name, as a File, a Blob, a list of one, and copied', async () => {
       const found = await page.evaluate(async (zip) => {
         const { load, browserFiles, copyModel } = await T.library('tfpersist');
         const bytes = T.fromBase64(zip);
         const file = new File([bytes], 'download');
         await copyModel(file, 'memory://zip');
-        return Promise.all([load(file), load(new Blob([bytes])), load([file]), browserFiles([file]).load(), load('memory://zip')].map(async (p) => T.print(await p)));
+        const models = [load(file), load(new Blob([bytes])), load([file]), browserFiles([file]).load(), load('memory://zip')];
+        return Promise.all(models.map(async (model) => T.print(await model)));
       }, encoded(ZIPS.deflated));
       assert.deepEqual(found, Array(5).fill(await print(artifacts)));
     });
