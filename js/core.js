@@ -52,7 +52,7 @@ function needsTransfers(value) {
 }
 
 const verb = (name) => async (...args) => {
-  const wasm = await (started.transfers ?? start(args.some(needsTransfers) ? 'transfers' : 'stores'));
+  const wasm = await (args.some(needsTransfers) ? start('transfers') : started.stores ?? started.transfers ?? start('stores'));
   return wasm[name](...args);
 };
 

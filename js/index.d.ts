@@ -324,7 +324,7 @@ export function listModels(prefix: string, options?: Options): Promise<{ [url: s
  * @throws TfpersistError ERR_INVALID_ARGUMENT when both are the same, ERR_NOT_FOUND, ...
  * @example await copyModel('localstorage://m', 'indexeddb://m');
  */
-export function copyModel(source: Source, destination: Target, options?: SaveOptions): Promise<ModelArtifactsInfo>;
+export function copyModel(source: Source, destination: Target, options?: SaveOptions & Omit<LoadOptions, 'cache'>): Promise<ModelArtifactsInfo>;
 
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.

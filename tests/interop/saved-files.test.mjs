@@ -216,3 +216,33 @@ test('chromium: legal artifacts off the beaten track are what TF.js downloads', 
   }
   await page.close();
 });
+
+test('chromium: the links work until somebody may have allowed the second download, and are then revoked', async () => {
+  const page = await openIn('chromium', { html: 'page' });
+  const { early, late, delays } = await page.evaluate(async () => {
+    const { save } = await T.library('tfpersist');
+    const { setTimeout: real } = window;
+    const { createObjectURL } = URL;
+    const [urls, timers] = [[], []];
+    URL.createObjectURL = (blob) => { urls.push(createObjectURL.call(URL, blob)); return urls.at(-1); };
+    window.setTimeout = (work, delay, ...rest) => (delay > 5000 ? timers.push({ work, delay }) : real(work, delay, ...rest));
+    try {
+      const model = T.plain('m', 1, 4000);
+      await save(model, 'downloads://m');
+      new Uint8Array(model.weightData).fill(0); // what the caller does now does not change the files
+    } finally {
+      Object.assign(window, { setTimeout: real });
+      Object.assign(URL, { createObjectURL });
+    }
+    const bytesOf = async (url) => T.sha256(await (await fetch(url)).arrayBuffer());
+    const get = () => Promise.all(urls.map(async (url) => (await T.attempt(() => bytesOf(url))).value));
+    const early = await get();
+    for (const { work } of timers) work();
+    const isWhole = early[1] === await T.sha256(T.plain('m', 1, 4000).weightData);
+    return { early: [early.length, isWhole], late: await get(), delays: timers.map(({ delay }) => delay) };
+  });
+  assert.deepEqual(early, [2, true]);
+  assert.deepEqual(late, [undefined, undefined]);
+  assert.ok(delays.every((delay) => delay >= 30000), delays.join());
+  await page.close();
+});

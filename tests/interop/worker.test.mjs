@@ -16,7 +16,7 @@ for (const engine of ENGINES) {
       assert.equal(error, undefined);
       const { refused, ...rest } = value;
       assert.deepEqual(rest, {
-        saved: 300000, removed: 300000, urls: ['indexeddb://kept', 'memory://moved'], same: true, loadModel: true,
+        saved: 300000, removed: 300000, served: 1020, chosen: 16, urls: ['indexeddb://kept', 'memory://moved'], same: true, loadModel: true,
       });
       for (const [verb, outcome] of Object.entries(refused)) {
         assert.equal(outcome.error?.code, 'ERR_NOT_SUPPORTED', `${verb}: ${JSON.stringify(outcome)}`);

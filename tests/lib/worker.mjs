@@ -12,6 +12,10 @@ async function work() {
   const removed = await removeModel('indexeddb://gone');
   const urls = Object.keys(await listModels()).sort();
   const loaded = await Promise.all(['indexeddb://kept', 'memory://moved'].map(async (url) => print(await load(url))));
+  const served = await load('/tests/fixtures/converter/layers/model.json', { cache: 'indexeddb://cached' });
+  await removeModel('indexeddb://cached');
+  const chosen = await load([new File([new Uint8Array(16)], 'w.bin'), new File([JSON.stringify({ modelTopology: {}, weightsManifest:
+    [{ paths: ['w.bin'], weights: [{ name: 'w', shape: [4], dtype: 'float32' }] }] })], 'm.json')]);
   const url = 'localstorage://m';
   // TF.js itself is a classic script, which a module worker cannot import: this stands where `tf` would.
   const standIn = { loadLayersModel: async (source) => print(await source.load()) };
@@ -19,6 +23,8 @@ async function work() {
     saved: saved.weightDataBytes,
     removed: removed.weightDataBytes,
     urls,
+    served: served.weightData.byteLength,
+    chosen: chosen.weightData.byteLength,
     same: loaded.every((p) => p === loaded[0]) && loaded[0] === await print(model),
     loadModel: await loadModel(standIn, 'indexeddb://kept') === loaded[0],
     refused: {
