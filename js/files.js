@@ -33,7 +33,8 @@ export async function walk(picked) {
 async function walkInto(files, item, folder) {
   const path = folder + (item.name ?? '');
   if (isFolder(item)) {
-    for await (const child of children(item)) await walkInto(files, child, `${path}/`);
+    const inside = await listed(item).catch((cause) => unreadable(path, cause));
+    for (const child of inside) await walkInto(files, child, `${path}/`);
   } else if (isBlob(item)) {
     files.push({ path: item.webkitRelativePath || path, blob: item });
   } else {
@@ -47,13 +48,17 @@ function unreadable(url, cause) {
   throw Object.assign(new Error(`The file "${url}" cannot be read: ${why}`, { cause }), { name: 'OperationError', code: 'ERR_STORAGE', url, why });
 }
 
-/** Of a FileSystemDirectoryHandle, or of the older FileSystemDirectoryEntry, which gives them in portions. */
-async function* children(folder) {
-  if (folder.values) return yield* folder.values();
+/** What is in a FileSystemDirectoryHandle, or in the older FileSystemDirectoryEntry, which gives it in portions. */
+async function listed(folder) {
+  const all = [];
+  if (folder.values) {
+    for await (const child of folder.values()) all.push(child);
+    return all;
+  }
   const reader = folder.createReader();
   for (;;) {
     const portion = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
-    if (portion.length === 0) return undefined;
-    yield* portion;
+    if (portion.length === 0) return all;
+    all.push(...portion);
   }
 }

@@ -74,7 +74,9 @@ pub fn problems(groups: &[Group], files: &[Option<(&str, u64)>]) -> Vec<FileProb
     let mut problems = Vec::new();
     let mut rest = files.iter();
     for group in groups {
-        let files: Option<Vec<(&str, u64)>> = rest.by_ref().take(group.paths.len()).copied().collect();
+        // All of the group's first: an early end would leave the rest of it to the next one.
+        let files: Vec<Option<(&str, u64)>> = rest.by_ref().take(group.paths.len()).copied().collect();
+        let files: Option<Vec<(&str, u64)>> = files.into_iter().collect();
         let Some(files) = files else { continue };
         let sizes: Vec<u64> = files.iter().map(|(_, size)| *size).collect();
         for misfit in group.misfits(&sizes) {
@@ -207,7 +209,7 @@ const LONGEST: usize = 200;
 /// Characters that only direct how others are shown.
 fn is_format(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{600}'..='\u{605}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{FFFE}' | '\u{FFFF}' | '\u{E0000}'..='\u{E007F}')
 }
 
 /// What Windows keeps for its devices.

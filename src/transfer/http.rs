@@ -5,7 +5,8 @@ use core::cell::Cell;
 use js_sys::{Array, Function, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::request::{Received, Requests, header, validator};
+use super::download::Received;
+use super::request::{Requests, header, validator};
 use crate::artifacts::Model;
 use crate::context::{Context, FileProgress};
 use crate::digest::Digest;

@@ -22,7 +22,7 @@ for (const engine of ENGINES.filter((engine_) => engine_ !== 'webkit')) {
   });
   /** Saves as a download; gives the files that arrive, and clears the folder. */
   async function downloaded(count, stem, options) {
-    await page.reload(); // Chromium allows ten downloads of a page until somebody clicks
+    await page.reload(); // one page's downloads are not another's
     const { error } = await page.evaluate(async ({ stem, options }) => {
       const { save } = await T.library('tfpersist');
       return T.attempt(async () => { await save(T.plain('downloaded', 5, 1000), `downloads://${stem}`, options); });
