@@ -205,7 +205,7 @@ impl Fetched {
 /// Stops a download that cannot become the weights: a page instead of them, or more bytes than all of its group has.
 fn check(shard: &Shard, limit: Option<u64>, file: &Received) -> Result<()> {
     let first = file.parts.first().map_or(0, |part| part.get_index(0));
-    if file.content_type.starts_with("text/html") && first.is_ascii_punctuation() && first == b'<' {
+    if file.content_type.starts_with("text/html") && first == b'<' {
         let expected = match limit {
             Some(bytes) => format!("{bytes} bytes of weights"),
             None => "weights".to_owned(),

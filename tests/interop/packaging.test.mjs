@@ -75,6 +75,19 @@ test('esbuild, with the .wasm files copied beside the bundle', async () => {
   assert.deepEqual(await answerOf(out, '<!doctype html><link rel="icon" href="data:,"><script type="module" src="app.js"></script>'), EXPECTED);
 });
 
+test('service workers: all.js does everything there, index.js only the stores', async () => {
+  const source = fs.readFileSync(path.join(root, 'tests/packaging/service-worker.js'), 'utf8');
+  for (const [entry, expected] of [['all.js', { saved: true, loaded: { b: 3 } }], ['index.js', { saved: true, error: 'TypeError' }]]) {
+    fs.writeFileSync(path.join(app, `sw-${entry}`), source.replace('ENTRY', `/node_modules/tfpersist/${entry}`));
+    const outcome = await answerOf(app, `<!doctype html><link rel="icon" href="data:,"><script type="module">
+      navigator.serviceWorker.onmessage = ({ data }) => { document.title = JSON.stringify(data); };
+      await navigator.serviceWorker.register('/sw-${entry}', { type: 'module' });
+      (await navigator.serviceWorker.ready).active.postMessage('go');
+    </script>`);
+    assert.deepEqual(outcome, expected, entry);
+  }
+});
+
 test('publint finds nothing', () => {
   execFileSync(bin('publint'), [path.join(app, 'node_modules/tfpersist'), '--strict'], { stdio: 'pipe' });
 });
