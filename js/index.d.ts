@@ -61,7 +61,7 @@ export interface ModelArtifacts {
 
 /** What a store knows of a model without reading its weights. Sizes are bytes. */
 export interface ModelArtifactsInfo {
-  /** When it was saved: a Date in every store. */
+  /** When it was saved: a Date in every store; 1970 in the row of a damaged model whose date is unreadable. */
   dateSaved: Date;
   /** Always `'JSON'`. */
   modelTopologyType: 'JSON' | 'GraphDef';
@@ -179,7 +179,8 @@ export interface LoadOptions extends Options, RequestOptions {
   weightUrlConverter?: ((path: string, file: { index: number; bytes?: number }) => string | Promise<string>) | { [path: string]: string };
   /**
    * HTTP only: a store's URL in which the model is kept. It is loaded from there as long as the server's model.json is the same and
-   * its weight files have the same ETag or Last-Modified, and when the server cannot be reached. Not `localstorage://`.
+   * its weight files have the same ETag or Last-Modified (or neither), and when the server cannot be reached. `indexeddb://`, `memory://` or a
+   * registered store that keeps all fields; a model of your own that is there is ERR_ALREADY_EXISTS, not replaced.
    */
   cache?: string;
 }
@@ -188,6 +189,7 @@ export interface LoadOptions extends Options, RequestOptions {
 export type Target = string | IOHandler;
 /** Files that a person picked or dropped, a folder, or one zip. */
 export type Files =
+  | null // nothing was chosen: ERR_INVALID_ARGUMENT
   | Blob | ArrayLike<Blob> | DataTransfer | DataTransferItemList | FileSystemHandle | FileSystemHandle[]
   | FileSystemEntry | FileSystemEntry[];
 /** A model JSON in memory, as a value, a text or bytes, and its weights: joined, in order, or by file name. */
@@ -248,7 +250,7 @@ export interface ModelStore {
   save(path: string, artifacts: ModelArtifacts): Promise<ModelArtifactsInfo | void> | ModelArtifactsInfo | void;
   /** The model, or `undefined` when there is none. */
   load(path: string): Promise<ModelArtifacts | undefined> | ModelArtifacts | undefined;
-  /** What is stored, by path. */
+  /** What is stored, by path; it also tells `overwrite: false` and moves what there is. */
   list(): Promise<{ [path: string]: ModelArtifactsInfo }> | { [path: string]: ModelArtifactsInfo };
   /** Removes it. A path that does not exist is not an error. Like `save`, it is waited for also after an abort. */
   remove(path: string): Promise<void> | void;
@@ -299,11 +301,15 @@ export function load(source: Source, options?: LoadOptions): Promise<ModelArtifa
 
 /**
  * Loads a model into TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
+ * Weights that the model JSON names must be there: of files, a JSON alone will do for `load` only.
  * @param tf the TF.js namespace.
  * @example const model = await loadModel(tf, 'indexeddb://my-model');
  */
 export function loadModel<T extends TF>(tf: T, source: Source, options?: LoadOptions):
   Promise<T extends { loadLayersModel: (...args: any[]) => Promise<infer M> } ? M : any>;
+
+/** The same, for a graph model: `loadModel<tf.GraphModel>(tf, url)`. */
+export function loadModel<M extends { predict: Function }>(tf: TF, source: Source, options?: LoadOptions): Promise<M>;
 
 /**
  * All models of all listable stores, by URL. A damaged entry is marked and does not hide the others; a whole store that
@@ -313,7 +319,7 @@ export function loadModel<T extends TF>(tf: T, source: Source, options?: LoadOpt
 export function listModels(options?: Options): Promise<{ [url: string]: ListedModel }>;
 /**
  * The models whose URL begins with `prefix`.
- * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it.
+ * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json; without a prefix no folder is listed.
  * @example await listModels('file:///models');
  */
 export function listModels(prefix: string, options?: Options): Promise<{ [url: string]: ListedModel }>;

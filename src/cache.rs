@@ -1,10 +1,12 @@
 //! `load(url, { cache })`: a server's model that is kept in a store, and asked for again only when the server has another one.
 
 use js_sys::Object;
+use wasm_bindgen::JsValue;
 
 use crate::artifacts::{Header, Model};
 use crate::context::Context;
 use crate::error::Error;
+use crate::host;
 use crate::js::{self, Result};
 use crate::route::Route;
 use crate::store::Store;
@@ -32,6 +34,7 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
         return Err(Error::NotSupported { operation: "be a cache", scheme: store.scheme().to_owned(), why }.into());
     }
     let unseen = cx.unseen();
+    let url = absolute(&http.url);
     let entry = match store.open(&path, &unseen).await {
         // Somebody's own model is not a server's to replace.
         Ok(model) => Some(Entry::of(model).ok_or_else(|| Error::AlreadyExists { url: store.url(&path) })?),
@@ -41,7 +44,7 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
     let requests = Requests::new(cx, RETRIES)?.revalidating();
     match (newest(http, entry.as_ref(), &requests).await, entry) {
         (Ok(None), Some(entry)) => entry.model(),
-        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == http.url => entry.model(),
+        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == url => entry.model(),
         (Ok(Some(fresh)), _) => {
             if let Err(failure) = store.put(&path, fresh.stored()?, &unseen).await {
                 cx.check()?;
@@ -57,13 +60,20 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
 /// The server's model, downloaded; `None` when the entry is it.
 async fn newest(http: &Http, entry: Option<&Entry>, requests: &Requests<'_>) -> Result<Option<Entry>> {
     let fetched = http.json(requests).await?;
-    if let Some(entry) = entry.filter(|entry| entry.url == http.url && entry.digest == fetched.digest)
+    if let Some(entry) = entry.filter(|entry| entry.url == absolute(&http.url) && entry.digest == fetched.digest)
         && fetched.is_unchanged(&entry.versions, requests).await?
     {
         return Ok(None);
     }
     let (model, versions) = fetched.weights(requests).await?;
     Entry::new(http, &fetched, model, versions, requests.cx).await.map(Some)
+}
+
+/// The URL in the one spelling that all of its spellings mean.
+fn absolute(url: &str) -> String {
+    let base = js::global("location").map_or(JsValue::UNDEFINED, |location| js::get(&location, "href"));
+    let parsed = host::construct("URL", &[&url.into(), &base]);
+    parsed.ok().and_then(|parsed| js::text(&js::get(&parsed, "href"))).unwrap_or_else(|| url.to_owned())
 }
 
 fn is_offline(failure: &js::Failure) -> bool {
@@ -89,7 +99,7 @@ impl Entry {
     ) -> Result<Self> {
         let weights = model.pieces(cx).await?;
         let artifacts = model.header.with_weights(None);
-        Ok(Self { artifacts, weights, url: http.url.clone(), digest: fetched.digest.clone(), versions })
+        Ok(Self { artifacts, weights, url: absolute(&http.url), digest: fetched.digest.clone(), versions })
     }
 
     /// What is stored, if it is a copy.

@@ -1,6 +1,6 @@
 //! What accompanies a verb from the caller down to the medium: options, signal, progress.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
@@ -46,6 +46,8 @@ pub struct Context {
     pub options: Object,
     /// Replace what is stored.
     pub overwrite: bool,
+    /// A model JSON alone, whose weights are missing, will not do.
+    pub needs_weights: Cell<bool>,
     /// IndexedDB's durability hint.
     pub durability: Option<String>,
     signal: Option<AbortSignal>,
@@ -72,6 +74,7 @@ impl Context {
         }
         let context = Self {
             overwrite: flag(&options, "overwrite")?.unwrap_or(true),
+            needs_weights: Cell::new(false),
             durability: durability(&options)?,
             signal: signal(&options)?,
             on_progress: option(&options, "onProgress", "a function")?,
@@ -108,6 +111,7 @@ impl Context {
         Self {
             options: self.options.clone(),
             overwrite: true,
+            needs_weights: self.needs_weights.clone(),
             durability: self.durability.clone(),
             signal: None,
             on_progress: None,
@@ -258,6 +262,17 @@ impl Context {
     pub fn lanes(&self) -> Result<usize> {
         // A browser opens no more than six connections to a server by HTTP/1.1.
         Ok(self.number("concurrency", 1)?.map_or(6, |lanes| lanes.min(1000) as usize))
+    }
+
+    /// That none of these options is given: where the model goes, nobody would look at them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] that names the first.
+    pub fn refuse(&self, keys: &[&str], why: &str) -> Result<()> {
+        match keys.iter().chain(&BARE_INIT).find(|key| js::get_some(&self.options, key).is_some()) {
+            None => Ok(()),
+            Some(key) => Err(Error::argument(format!("options.{key}"), why).into()),
+        }
     }
 
     /// The part of the options that `model.save` takes.

@@ -250,6 +250,19 @@ impl Route {
         }
     }
 
+    /// That a save has no options which only another target looks at.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn check_options(&self, cx: &Context) -> Result<()> {
+        let only_http = ["requestInit", "fetchFunc", "fieldNames", "files", "zip", "cache"];
+        match self {
+            Route::Stored(..) => cx.refuse(&only_http, "a store does not look at it"),
+            Route::Handler(_) => cx.refuse(&only_http, "give it to the handler: this save does not look at it"),
+            _ => Ok(()),
+        }
+    }
+
     /// Stores the model and gives the SaveResult.
     ///
     /// # Errors
@@ -281,7 +294,10 @@ impl Route {
 
 /// Whether it is a URL for `fetch` that no scheme of ours begins: `models/m.json`, `blob:...`.
 fn is_relative(text: &str) -> bool {
-    !text.is_empty() && (!text.contains("://") || text.starts_with("blob:"))
+    let first = text.split(['/', '?', '#']).next().unwrap_or_default();
+    !first.contains(':') && !text.is_empty() && !text.contains("://")
+        || text.starts_with("blob:")
+        || text.starts_with("data:")
 }
 
 fn ask(routers: &Array, url: &JsValue, options: &Object) -> Result<Vec<JsValue>> {

@@ -26,7 +26,9 @@ impl ModelUrl {
     /// ```
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |why| Error::InvalidUrl { url: text.to_owned(), why };
-        let (scheme, path) = text.split_once("://").ok_or_else(|| invalid("it has no scheme, such as indexeddb://"))?;
+        let (scheme, path) = text.split_once("://").ok_or_else(|| {
+            invalid("it has no scheme: indexeddb://, file:///folder, or browserHTTPRequest() for a relative URL")
+        })?;
         let mut letters = scheme.chars();
         let first = letters.next().is_some_and(|c| c.is_ascii_alphabetic());
         if !first || !letters.all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) {

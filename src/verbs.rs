@@ -29,14 +29,18 @@ const MOVE_ATTEMPTS: u32 = 3;
 pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let target = Route::to_save(target, &cx)?;
+    target.check_options(&cx)?;
     let model = Model::from_artifacts(&artifacts_of(model, &cx).await?)?;
     put(&target, model, &cx).await
 }
 
 /// `load(source, options)`.
 pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
-    let artifacts = open(&Route::to_load(source, &cx)?, &cx).await?.into_artifacts(&cx).await?;
+    load_artifacts(source, &Context::new(options)?).await
+}
+
+async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
+    let artifacts = open(&Route::to_load(source, cx)?, cx).await?.into_artifacts(cx).await?;
     cx.check()?;
     #[cfg(feature = "transfers")]
     let _ = js_sys::Reflect::delete_property(&artifacts, &crate::cache::FIELD.into()); // the store's own business
@@ -46,8 +50,9 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
 
 /// `loadModel(tf, source, options)`.
 pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let artifacts = load(source, options).await?;
     let cx = Context::new(options)?;
+    cx.needs_weights.set(true);
+    let artifacts = load_artifacts(source, &cx).await?;
     let is_graph = js::get(&artifacts, "format") == "graph-model"
         || js::get_some(&js::get(&artifacts, "modelTopology"), "node").is_some();
     let name = if is_graph { "loadGraphModel" } else { "loadLayersModel" };
@@ -95,6 +100,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     if cx.text("cache").is_some() {
         return Err(Error::argument("options.cache", "a copy is one already").into());
     }
+    cx.needs_weights.set(true);
     let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, &cx)?);
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());

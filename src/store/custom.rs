@@ -31,7 +31,7 @@ impl Store for Custom {
             return Err(Error::NotFound { url }.into());
         }
         let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(&url))?;
-        model.saved = self.find(path, cx).await?.saved();
+        model.saved = self.find(path, cx).await.ok().and_then(|entry| entry.saved());
         Ok(model)
     }
 

@@ -111,7 +111,8 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
         (picked, is_loose) = (entries, true);
     }
     let (json, path, others) = find_json(picked, is_loose, cx).await?;
-    if others.is_empty() {
+    let names_some = json.groups().iter().any(|group| !group.paths.is_empty());
+    if others.is_empty() && !(names_some && (is_loose || cx.needs_weights.get())) {
         return json.with(json.groups().is_empty().then_some(Weights::None).filter(|_| json.groups.is_some()));
     }
     let shards =

@@ -205,7 +205,7 @@ fn check(url: &str) -> Result<()> {
     let base = js::global("location").map_or(JsValue::UNDEFINED, |location| js::get(&location, "href"));
     // A worker that was made of a Blob has a URL that nothing can be relative to, but its fetch knows better.
     let known = if base.is_undefined() { host::construct("URL", &[&url.into()]) } else { Ok(base) };
-    let why = "it is relative, and there is no page here that it could be relative to";
+    let why = "it is relative, and there is no page here that it could be relative to; a folder is file:///folder";
     known.map(drop).map_err(|cause| Failure::known(Error::InvalidUrl { url: url.to_owned(), why }, Some(cause)))
 }
 

@@ -74,6 +74,8 @@ export async function intoOurs() {
   const ourOptions: LoadOptions = theirOptions;
   const loaded: tf.io.ModelArtifacts = await load('indexeddb://m', theirOptions);
   const model: tf.LayersModel = await loadModel(tf, 'indexeddb://m', ourOptions);
+  const graphModel: tf.GraphModel = await loadModel<tf.GraphModel>(tf, 'indexeddb://m');
+  graphModel.dispose();
   const prediction = model.predict(tf.ones([1, 4]));
   return { results, loaded, prediction };
 }
@@ -123,7 +125,7 @@ export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, fol
   await save(layers, 'https://host/upload', { requestInit: { credentials: 'include' }, fieldNames: { modelJSON: 'model' }, signal });
   await layers.save(browserHTTPRequest('https://host/m/model.json', { files: true, concurrency: 2, retries: 5 }));
   await layers.save(objectStore({ sign: async (name, bytes) => ({ url: `https://bucket/${name}?n=${bytes.toFixed(0)}`, headers: {} }) }));
-  const files = [input.files!, [...input.files!], new Blob(), drop.dataTransfer!, drop.dataTransfer!.items, folder];
+  const files = [input.files, [...input.files!], new Blob(), drop.dataTransfer, drop.dataTransfer!.items, folder];
   for (const chosen of files) {
     const model: tf.LayersModel = await tf.loadLayersModel(browserFiles(chosen));
     await copyModel(chosen, 'indexeddb://mine');

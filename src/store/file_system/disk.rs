@@ -26,8 +26,9 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of a model whose folder is `path`.
+    /// The place of a model whose folder is `path`, or that of the model.json which `path` is.
     pub fn folder(path: &str) -> Self {
+        let path = path.strip_suffix("/model.json").unwrap_or(path);
         Self { folder: format!("{}/", path.trim_end_matches(['/', '\\'])), json: "model.json".to_owned() }
     }
 

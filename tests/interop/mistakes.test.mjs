@@ -1,0 +1,64 @@
+// Mistakes that a first-time user of the README made: each is told, and nothing is stored. In Node; it is the same code everywhere.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { plain, print } from '../lib/artifacts.mjs';
+import { publishPlain } from '../lib/published.mjs';
+import * as tfpersist from '../../pkg/node.js';
+
+const { browserFiles, browserHTTPRequest, copyModel, load, loadModel, save, listModels } = tfpersist;
+const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
+
+test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
+  const { files: [[, json]] } = publishPlain(400, 200);
+  const file = new File([json], 'model.json');
+  await save(plain('good', 1, 400), 'memory://good');
+  const { modelTopology, weightData } = await load([file]);
+  assert.ok(modelTopology && weightData === undefined);
+  const tf = { loadLayersModel: () => assert.fail('TF.js would make up weights') };
+  for (const refused of [loadModel(tf, [file]), copyModel([file], 'memory://good')]) {
+    const { code, problems } = await refusal(refused);
+    assert.equal(code, 'ERR_MANIFEST');
+    assert.deepEqual(problems.map(({ file: name, problem }) => [name, problem]), [1, 2].map((i) => [`group1-shard${i}of2.bin`, 'missing']));
+  }
+  assert.equal(await print(await load('memory://good')), await print(plain('good', 1, 400)));
+});
+
+test('options that the target of a save does not look at', async () => {
+  const model = plain('m', 1, 4);
+  for (const [target, options] of [
+    ['memory://m', { zip: true }],
+    ['memory://m', { method: 'PUT' }],
+    ['memory://m', { cache: 'memory://n' }],
+    [browserHTTPRequest('http://127.0.0.1:9/'), { method: 'PUT' }],
+    [browserHTTPRequest('http://127.0.0.1:9/'), { requestInit: {} }],
+    ['memory://m', { overwite: true }],
+  ]) {
+    const { code, argument } = await refusal(save(model, target, options));
+    assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
+  }
+  assert.equal((await refusal(copyModel('memory://m', 'memory://n', { cache: 'memory://c' }))).argument, 'options.cache');
+  assert.equal((await refusal(save(model, 'http://127.0.0.1:9/', { overwrite: false }))).code, 'ERR_NOT_SUPPORTED');
+  assert.deepEqual(Object.keys(await listModels('memory://m')), []);
+});
+
+test('URLs that are almost one', async () => {
+  for (const url of ['indexeddb:/m', 'file:/tmp/m', 'models', '/tmp/m/model.json']) {
+    assert.equal((await refusal(load(url))).code, 'ERR_INVALID_URL', url);
+  }
+  assert.equal((await refusal(load('indexdb://m'))).code, 'ERR_UNKNOWN_SCHEME');
+  assert.equal((await refusal(load(null))).code, 'ERR_INVALID_ARGUMENT');
+  assert.throws(() => browserFiles(null), { code: 'ERR_INVALID_ARGUMENT' });
+});
+
+test("a server's model is not cached over one of somebody's own", async () => {
+  const { files } = publishPlain(400, 200);
+  const served = new Map(files);
+  const fetchFunc = async (url) => new Response(served.get(url.split('/').at(-1)));
+  const options = { cache: 'memory://own', fetchFunc };
+  await save(plain('own', 1, 400), 'memory://own');
+  assert.equal((await refusal(load('https://host/model.json', options))).code, 'ERR_ALREADY_EXISTS');
+  assert.equal(await print(await load('memory://own')), await print(plain('own', 1, 400)));
+  // What is no cache entry, whatever it says of itself, is told, and no promise is left open.
+  await save({ ...plain('own', 1, 400), cachedFrom: 'https://x' }, 'memory://own');
+  assert.equal((await refusal(load('https://host/model.json', options))).code, 'ERR_ALREADY_EXISTS');
+});
