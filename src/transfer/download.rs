@@ -11,6 +11,7 @@ use crate::weights;
 
 impl Requests<'_> {
     /// Fetches a whole file: tries again after failures that may pass, and goes on from the last byte where the server lets us.
+    /// `room`: how many bytes it will be, if that is known: then they are laid in one buffer as they come.
     /// `watch` hears of each piece, and how many of its bytes are new.
     ///
     /// # Errors
@@ -19,9 +20,10 @@ impl Requests<'_> {
         &self,
         url: &str,
         is_binary: bool,
+        room: Option<u64>,
         watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
     ) -> Result<Received> {
-        let mut received = Received::default();
+        let mut received = Received { room, ..Received::default() };
         let mut tries = 0;
         loop {
             let before = received.most;
@@ -116,6 +118,10 @@ pub struct Received {
     pub parts: Vec<Uint8Array>,
     /// How many.
     pub bytes: u64,
+    /// The first of them.
+    pub first: Option<u8>,
+    /// How many it will be, as far as we know.
+    room: Option<u64>,
     /// How many there were at the most, if it had to begin again.
     most: u64,
     /// Whether it became another one while it was fetched.
@@ -132,7 +138,7 @@ pub struct Received {
 
 impl Received {
     fn restart(&mut self) {
-        (self.parts, self.bytes) = (Vec::new(), 0);
+        (self.parts, self.bytes, self.first) = (Vec::new(), 0, None);
     }
 
     fn goes_on_with(&self, response: &JsValue) -> bool {
@@ -153,8 +159,20 @@ impl Received {
     }
 
     fn push(&mut self, piece: &Uint8Array, watch: &mut dyn FnMut(&Received, u64) -> Result<()>) -> Result<()> {
+        let at = self.bytes;
         self.bytes += u64::from(piece.length());
-        self.parts.push(piece.clone());
+        self.first = self.first.or_else(|| (piece.length() > 0).then(|| piece.get_index(0)));
+        match self.room {
+            Some(room) if self.bytes <= room && room > 0 => {
+                if self.parts.is_empty() {
+                    self.parts.push(js::view(&js::allocate(room)?)?);
+                }
+                if let Some(whole) = self.parts.first() {
+                    js::copy_into(whole, piece, at as u32)?;
+                }
+            }
+            _ => self.parts.push(piece.clone()),
+        }
         let new = self.bytes.saturating_sub(self.most);
         self.most += new;
         watch(self, new)

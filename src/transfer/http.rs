@@ -80,7 +80,7 @@ impl Http {
     /// As [`Http::open`].
     pub async fn json(&self, requests: &Requests<'_>) -> Result<Fetched> {
         let cx = requests.cx;
-        let received = requests.download(&self.url, false, &mut |_, _| Ok(())).await?;
+        let received = requests.download(&self.url, false, None, &mut |_, _| Ok(())).await?;
         let bytes = one(&received.parts)?;
         let json = ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, &self.url)?;
         let weights: Option<u64> = json.groups().iter().map(|group| group.bytes).sum();
@@ -169,7 +169,7 @@ impl Fetched {
             requests.cx.advance_file(&progress, new, "read");
             Ok(())
         };
-        requests.download(&shard.url, true, &mut watch).await
+        requests.download(&shard.url, true, shard.bytes, &mut watch).await
     }
 
     /// Asks with HEAD whether each weight file is still of the version that is known. A server that gave no validators
@@ -204,8 +204,7 @@ impl Fetched {
 
 /// Stops a download that cannot become the weights: a page instead of them, or more bytes than all of its group has.
 fn check(shard: &Shard, limit: Option<u64>, file: &Received) -> Result<()> {
-    let first = file.parts.first().map_or(0, |part| part.get_index(0));
-    if file.content_type.starts_with("text/html") && first == b'<' {
+    if file.content_type.starts_with("text/html") && file.first == Some(b'<') {
         let expected = match limit {
             Some(bytes) => format!("{bytes} bytes of weights"),
             None => "weights".to_owned(),
