@@ -174,6 +174,11 @@ impl Context {
         self.report(fraction, phase, Some(file));
     }
 
+    /// Reports a file that is through, of that many bytes.
+    pub fn advance_whole(&self, name: &str, bytes: u64, phase: &str) {
+        self.advance_file(&FileProgress { name: name.to_owned(), loaded: bytes, total: Some(bytes) }, bytes, phase);
+    }
+
     /// Reports the end.
     pub fn finish(&self) {
         let fraction = self.progress.borrow_mut().finish();

@@ -4,7 +4,7 @@ use js_sys::{Array, Object, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use crate::artifacts::{Header, Model};
-use crate::context::{Context, FileProgress};
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::host;
 use crate::info::Info;
@@ -131,8 +131,7 @@ impl ModelFile {
 
     /// Tells the progress that it is through.
     pub fn report(&self, cx: &Context, phase: &str) {
-        let bytes = self.bytes();
-        cx.advance_file(&FileProgress { name: self.name.clone(), loaded: bytes, total: Some(bytes) }, bytes, phase);
+        cx.advance_whole(&self.name, self.bytes(), phase);
     }
 }
 

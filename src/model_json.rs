@@ -86,6 +86,11 @@ impl ModelJson {
         self.groups.as_deref().unwrap_or_default()
     }
 
+    /// Bytes of all weights; `None` when only the bytes can tell, or when they are more than can be counted.
+    pub fn weight_bytes(&self) -> Option<u64> {
+        self.groups().iter().try_fold(0_u64, |sum, group| sum.checked_add(group.bytes?))
+    }
+
     /// The model with these weights, which are those of the groups in turn; `None` leaves weights and specs out.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
-use crate::context::{Context, FileProgress};
+use crate::context::Context;
 use crate::digest;
 use crate::error::Error;
 use crate::info::Info;
@@ -35,7 +35,7 @@ impl Store for FileSystem {
     }
 
     fn is_same(&self, path: &str, other: &str) -> bool {
-        disk::resolved(path) == disk::resolved(other)
+        path == other || disk::resolved(path).is_some_and(|path| Some(path) == disk::resolved(other))
     }
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
@@ -116,12 +116,10 @@ impl Store for FileSystem {
         let moved = disk.call("rename", &[&json.as_str().into(), &aside.of(&aside.json).into()], &url).await;
         moved.map_err(|failure| disk::not_found(failure, &url))?;
         let file = aside.of(&aside.json);
-        let saved = disk.stat(&file).await?.saved;
-        if !which.is(Some(saved)) {
-            // If somebody saved once more, there is another one already, and this one is old.
-            let _ = disk.call("link", &[&file.as_str().into(), &json.into()], &url).await;
-            disk.forget(&file).await;
-            return Ok(None);
+        let meant = disk.stat(&file).await.map(|stat| which.is(Some(stat.saved)));
+        if !matches!(meant, Ok(true)) {
+            disk.put_back(&file, &json, &url).await?;
+            return meant.map(|_| None);
         }
         let weights = disk.weights(&aside).await;
         disk.forget(&file).await;
@@ -176,8 +174,8 @@ async fn write(
         disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
     } else {
         // A link fails where there is one already.
-        let exists = |_| Error::AlreadyExists { url: url.to_owned() };
-        disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await.map_err(exists)?;
+        let linked = disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await;
+        linked.map_err(|failure| disk::already_exists(failure, url))?;
         disk.forget(&beside).await;
     }
     written.clear();
@@ -196,11 +194,11 @@ impl FileSystem {
     async fn read(&self, disk: &Disk, place: &Place, stat: Stat, url: &str, cx: &Context) -> Result<(Model, bool)> {
         let json = self.json(disk, place, url).await?;
         let paths: Vec<&String> = json.groups().iter().flat_map(|group| &group.paths).collect();
-        cx.expect(json.groups().iter().map(|group| group.bytes).sum());
+        cx.expect(json.weight_bytes());
         let read = async |_: usize, name: &&String| {
             let pieces = disk.read(&place.of(name), cx).await.map_err(|failure| missing_part(failure, url, name))?;
             let size = weights::length(&pieces);
-            cx.advance_file(&FileProgress { name: (*name).clone(), loaded: size, total: Some(size) }, size, "read");
+            cx.advance_whole(name, size, "read");
             cx.check()?;
             Ok::<_, Failure>(pieces)
         };

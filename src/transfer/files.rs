@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use super::zip::{self, Packed};
 use crate::artifacts::Model;
-use crate::context::{Context, FileProgress};
+use crate::context::Context;
 use crate::error::{Error, FileProblem};
 use crate::host;
 use crate::js::{self, Failure, Result};
@@ -117,11 +117,11 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
     }
     let shards =
         find_shards(json.groups(), path.strip_suffix(base_name(&path)).unwrap_or_default(), &others, is_loose)?;
-    cx.expect(Some(shards.iter().map(|shard| shard.size()).sum()));
+    cx.expect(Some(shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.size()))));
     let read = async |_: usize, shard: &&Picked| {
         let bytes = shard.bytes(cx).await?;
         let size = u64::from(bytes.length());
-        cx.advance_file(&FileProgress { name: shard.path.clone(), loaded: size, total: Some(size) }, size, "read");
+        cx.advance_whole(&shard.path, size, "read");
         Ok::<_, Failure>(bytes)
     };
     let parts = parallel::map(&shards, cx.lanes()?, read).await?;
@@ -164,13 +164,15 @@ fn find_shards<'a>(groups: &[Group], folder: &str, files: &'a [Picked], is_loose
         let best = files.iter().map(|file| likeness(folder, path, &file.path)).max().filter(|best| *best > 0);
         files.iter().filter(|file| Some(likeness(folder, path, &file.path)) == best).collect::<Vec<_>>()
     };
+    let is_taken = |found: &[Vec<&Picked>], file: &Picked| {
+        found.iter().filter_map(|fits| fits.first()).any(|taken| core::ptr::eq(*taken, file))
+    };
     let mut found: Vec<Vec<&Picked>> = Vec::new();
     for path in paths() {
-        let fits = fitting(path);
-        // One file is not two shards.
-        let is_taken =
-            |file: &Picked| found.iter().any(|other| other.first().is_some_and(|other| core::ptr::eq(*other, file)));
-        let fits = if fits.first().is_some_and(|file| is_taken(file)) { Vec::new() } else { fits };
+        let mut fits = fitting(path);
+        if fits.first().is_some_and(|file| is_taken(&found, file)) {
+            fits.clear(); // one file is not two shards
+        }
         found.push(fits);
     }
     let mut problems = Vec::new();
@@ -178,16 +180,9 @@ fn find_shards<'a>(groups: &[Group], folder: &str, files: &'a [Picked], is_loose
     for (path, _) in paths().zip(&found).filter(|(_, found)| found.is_empty()) {
         problem(path, "missing");
     }
-    for file in files {
-        let place = |is_first: bool| {
-            found.iter().any(|found| {
-                found.iter().position(|other| core::ptr::eq(*other, file)).is_some_and(|at| (at == 0) == is_first)
-            })
-        };
-        if place(true) {
-            continue;
-        }
-        if place(false) || (!is_loose && paths().any(|path| likeness(folder, path, &file.path) > 0)) {
+    for file in files.iter().filter(|file| !is_taken(&found, file)) {
+        let fits_as_well = found.iter().flatten().any(|other| core::ptr::eq(*other, file));
+        if fits_as_well || (!is_loose && paths().any(|path| likeness(folder, path, &file.path) > 0)) {
             problem(&file.path, "duplicate");
         } else if !is_loose {
             problem(&file.path, "superfluous");

@@ -83,10 +83,8 @@ impl Http {
         let received = requests.download(&self.url, false, None, &mut |_, _| Ok(())).await?;
         let bytes = one(&received.parts)?;
         let json = ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, &self.url)?;
-        let weights: Option<u64> = json.groups().iter().map(|group| group.bytes).sum();
-        cx.expect(weights.map(|weights| weights.saturating_add(received.bytes)));
-        let whole = FileProgress { name: self.url.clone(), loaded: received.bytes, total: Some(received.bytes) };
-        cx.advance_file(&whole, received.bytes, "read");
+        cx.expect(json.weight_bytes().map(|weights| weights.saturating_add(received.bytes)));
+        cx.advance_whole(&self.url, received.bytes, "read");
         let mut digest = Digest::default();
         digest.bytes(&bytes);
         let shards = self.shards(json.groups(), cx).await?;

@@ -105,6 +105,38 @@ for (const before of ['A', 'BA']) {
     }));
 }
 
+/** Does the work with a file system of which this call fails; `which` sees its arguments. */
+async function without(step, error, which, work) {
+  const original = fsp[step];
+  fsp[step] = (...args) => (which(...args) ? Promise.reject(Object.assign(new Error(error), { code: error })) : original.apply(fsp, args));
+  try {
+    return await work();
+  } finally {
+    fsp[step] = original;
+  }
+}
+
+test('a move of A to memory:// while B is saved there, on a file system without links: B is not lost', (t) => everyStep(
+  t, 'A', (url) => without('link', 'EPERM', () => true, () => moveModel(url, 'memory://m')), saves('B'), async ({ now }) => {
+    const moved = await verdict(load('memory://m'));
+    await removeModel('memory://m').catch(() => {});
+    return now === 'B' || moved === 'B' ? undefined : `now: ${now}, moved: ${moved}`;
+  }));
+
+test('a remove that cannot look at what it put aside puts it back', async () => {
+  const url = `file://${folder()}/m`;
+  await save(models.A, url);
+  const was = contents(url.slice(7));
+  const outcome = await without('stat', 'EIO', (file) => file.endsWith('.tmp'), () => removeModel(url).catch(code));
+  assert.deepEqual([outcome, contents(url.slice(7)), await verdict(load(url))], ['ERR_STORAGE', was, 'A']);
+});
+
+test('overwrite: false on a file system without links is not told as a model that is there', async () => {
+  const url = `file://${folder()}/m`;
+  const outcome = await without('link', 'EPERM', () => true, () => save(models.A, url, { overwrite: false }).catch(code));
+  assert.deepEqual([outcome, await verdict(load(url))], ['ERR_STORAGE', 'ERR_NOT_FOUND']);
+});
+
 test('a move from memory:// to a folder while B is saved in it: one of them is there', async (t) => {
   const work = async (url) => {
     await save(models.A, 'memory://m');

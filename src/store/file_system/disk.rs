@@ -251,6 +251,23 @@ impl Disk {
         }
     }
 
+    /// Gives a model JSON that was put aside its name again; if somebody saved meanwhile, there is another one already, and this one is old.
+    ///
+    /// # Errors
+    /// As [`Disk::call`]: then it is still aside.
+    pub async fn put_back(&self, aside: &str, json: &str, url: &str) -> Result<()> {
+        match self.call("link", &[&aside.into(), &json.into()], url).await {
+            Err(failure) if !has_code(&failure, &["EEXIST"]) => {
+                // No links on this file system.
+                self.call("rename", &[&aside.into(), &json.into()], url).await.map(drop)
+            }
+            _ => {
+                self.forget(aside).await;
+                Ok(())
+            }
+        }
+    }
+
     /// Removes a file that nobody needs any more; it may be gone already.
     pub async fn forget(&self, file: &str) {
         let _ = self.call("unlink", &[&file.into()], file).await;
@@ -317,10 +334,19 @@ fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
     }
 }
 
+fn has_code(failure: &Failure, codes: &[&str]) -> bool {
+    let Failure::Known(known) = failure else { return false };
+    known.cause.as_ref().is_some_and(|cause| codes.iter().any(|code| js::get(cause, "code") == *code))
+}
+
 /// Whether it failed because there is no such file.
 pub fn is_not_found(failure: &Failure) -> bool {
-    let Failure::Known(known) = failure else { return false };
-    known.cause.as_ref().is_some_and(|cause| ["ENOENT", "ENOTDIR"].iter().any(|code| js::get(cause, "code") == *code))
+    has_code(failure, &["ENOENT", "ENOTDIR"])
+}
+
+/// The same failure, or [`Error::AlreadyExists`].
+pub fn already_exists(failure: Failure, url: &str) -> Failure {
+    if has_code(&failure, &["EEXIST"]) { Error::AlreadyExists { url: url.to_owned() }.into() } else { failure }
 }
 
 /// The same failure, or [`Error::NotFound`].
