@@ -9,36 +9,9 @@ use web_sys::AbortSignal;
 
 use crate::error::Error;
 use crate::js::{self, Failure, Result};
-use crate::manifest::MAX_SAFE_INTEGER;
 use crate::progress::Progress;
 
-/// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 20] = [
-    "signal",
-    "onProgress",
-    "overwrite",
-    "durability",
-    "trainableOnly",
-    "includeOptimizer",
-    "requestInit",
-    "fetchFunc",
-    "weightPathPrefix",
-    "weightUrlConverter",
-    "strict",
-    "fromTFHub",
-    "streamWeights",
-    "concurrency",
-    "retries",
-    "shardBytes",
-    "zip",
-    "files",
-    "fieldNames",
-    "cache",
-];
-
-/// Fields of a RequestInit that may stand among the options, as in TF.js before 1.0 and in its tutorial.
-const BARE_INIT: [&str; 9] =
-    ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
+mod options;
 
 /// The options of one call, and how far it is.
 pub struct Context {
@@ -66,26 +39,16 @@ impl Context {
             value if value.is_object() => Object::unchecked_from_js(value.clone()),
             _ => return Err(Error::argument("options", "it must be an object").into()),
         };
-        for key in Object::keys(&options) {
-            let key = key.as_string().unwrap_or_default();
-            if !KNOWN.contains(&key.as_str()) && !BARE_INIT.contains(&key.as_str()) {
-                return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
-            }
-        }
+        options::check_names(&options)?;
         let context = Self {
-            overwrite: flag(&options, "overwrite")?.unwrap_or(true),
+            overwrite: options::flag(&options, "overwrite")?.unwrap_or(true),
             needs_weights: Cell::new(false),
-            durability: durability(&options)?,
-            signal: signal(&options)?,
-            on_progress: option(&options, "onProgress", "a function")?,
+            durability: options::durability(&options)?,
+            signal: options::signal(&options)?,
+            on_progress: options::option(&options, "onProgress", "a function")?,
             progress: RefCell::default(),
             options,
         };
-        for key in ["weightPathPrefix", "cache"] {
-            if js::get_some(&context.options, key).is_some_and(|value| js::text(&value).is_none()) {
-                return Err(Error::argument(format!("options.{key}"), "it must be a text").into());
-            }
-        }
         context.check()?;
         Ok(context)
     }
@@ -204,101 +167,6 @@ impl Context {
             web_sys::console::error_1(&error);
         }
     }
-
-    /// The requestInit of the options, a copy, with what stands beside it.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a body in it, which would replace the model.
-    pub fn request_init(&self) -> Result<Object> {
-        let init = self.pick(&BARE_INIT);
-        if let Some(given) = option::<Object>(&self.options, "requestInit", "an object")? {
-            Object::try_assign(&init, &given).map_err(js::thrown)?;
-        }
-        if js::get_some(&init, "body").is_some() {
-            return Err(Error::argument("options.requestInit.body", "the body of a save is the model").into());
-        }
-        Ok(init)
-    }
-
-    /// A function of the options.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for anything else.
-    pub fn function(&self, key: &str) -> Result<Option<Function>> {
-        option(&self.options, key, "a function")
-    }
-
-    /// A text of the options.
-    pub fn text(&self, key: &str) -> Option<String> {
-        js::text(&js::get(&self.options, key))
-    }
-
-    /// An object or a function of the options.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for anything else.
-    pub fn object(&self, key: &str) -> Result<Option<Object>> {
-        option(&self.options, key, "an object or a function")
-    }
-
-    /// A flag of the options, false unless given.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for anything but true and false.
-    pub fn flag(&self, key: &str) -> Result<bool> {
-        flag(&self.options, key).map(Option::unwrap_or_default)
-    }
-
-    /// A whole number of the options, of `least` or more.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for anything else.
-    pub fn number(&self, key: &str, least: u64) -> Result<Option<u64>> {
-        let Some(value) = js::get_some(&self.options, key) else { return Ok(None) };
-        let whole = value.as_f64().filter(|n| n.fract() == 0.0 && *n >= least as f64 && *n <= MAX_SAFE_INTEGER as f64);
-        let wrong = || Error::argument(format!("options.{key}"), format!("it must be a whole number from {least}"));
-        Ok(Some(whole.ok_or_else(wrong)? as u64))
-    }
-
-    /// How many files are under way at once.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for anything but a whole number from 1.
-    pub fn lanes(&self) -> Result<usize> {
-        // A browser opens no more than six connections to a server by HTTP/1.1.
-        Ok(self.number("concurrency", 1)?.map_or(6, |lanes| lanes.min(1000) as usize))
-    }
-
-    /// That none of these options is given: where the model goes, nobody would look at them.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] that names the first.
-    pub fn refuse(&self, keys: &[&str], why: &str) -> Result<()> {
-        match keys.iter().chain(&BARE_INIT).find(|key| js::get_some(&self.options, key).is_some()) {
-            None => Ok(()),
-            Some(key) => Err(Error::argument(format!("options.{key}"), why).into()),
-        }
-    }
-
-    /// The part of the options that `model.save` takes.
-    pub fn save_config(&self) -> Object {
-        self.pick(&["trainableOnly", "includeOptimizer"])
-    }
-
-    /// The part of the options that `tf.loadLayersModel` and `tf.loadGraphModel` take.
-    pub fn load_config(&self) -> Object {
-        self.pick(&["strict", "fromTFHub", "streamWeights"])
-    }
-
-    fn pick(&self, keys: &[&str]) -> Object {
-        let picked = Object::new();
-        for key in keys {
-            if let Some(value) = js::get_some(&self.options, key) {
-                js::set(&picked, key, &value);
-            }
-        }
-        picked
-    }
 }
 
 /// How far one of several files is.
@@ -334,33 +202,6 @@ impl Drop for OnAbort {
     fn drop(&mut self) {
         let _ = self.signal.remove_event_listener_with_callback("abort", self.listener.as_ref().unchecked_ref());
     }
-}
-
-fn option<T: JsCast>(options: &Object, key: &str, what: &str) -> Result<Option<T>> {
-    let Some(value) = js::get_some(options, key) else { return Ok(None) };
-    let wrong = |_| Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
-    value.dyn_into().map(Some).map_err(wrong)
-}
-
-/// The signal of the options, or else of its requestInit.
-fn signal(options: &Object) -> Result<Option<AbortSignal>> {
-    let init = js::get(options, "requestInit");
-    let holder =
-        if js::get_some(options, "signal").is_none() && init.is_object() { init.unchecked_ref() } else { options };
-    option(holder, "signal", "an AbortSignal")
-}
-
-fn flag(options: &Object, key: &str) -> Result<Option<bool>> {
-    let Some(value) = js::get_some(options, key) else { return Ok(None) };
-    let wrong = || Error::argument(format!("options.{key}"), "it must be true or false").into();
-    value.as_bool().map(Some).ok_or_else(wrong)
-}
-
-fn durability(options: &Object) -> Result<Option<String>> {
-    let Some(value) = js::get_some(options, "durability") else { return Ok(None) };
-    let value = value.as_string().filter(|value| matches!(value.as_str(), "default" | "strict" | "relaxed"));
-    let wrong = || Error::argument("options.durability", "it must be 'default', 'strict' or 'relaxed'").into();
-    value.map(Some).ok_or_else(wrong)
 }
 
 /// Texts as a JavaScript array.
