@@ -19,9 +19,12 @@ function put(name, bytes, shard) {
 }
 const asked = (name, from = 0) => server.log.slice(from).filter((row) => row.name.startsWith(`${name}/`));
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
-/** Waits until the server has seen the end of all requests. */
+/**
+ * Waits until the server has seen the end of all requests. A response that is abandoned between its headers and its body Chromium drains
+ * for up to 5 s, hoping to use the connection again; those of these tests would go on for ever.
+ */
 async function quiet(name) {
-  for (let i = 0; i < 40 && asked(name).some((row) => !row.ended); i++) await sleep(25);
+  for (let i = 0; i < 400 && asked(name).some((row) => !row.ended); i++) await sleep(25);
   return asked(name).every((row) => row.ended);
 }
 /** Loads; gives the fingerprint, or the error. */
