@@ -209,7 +209,7 @@ impl Error {
 
     /// An [`Error::Manifest`].
     pub fn manifest(file: impl Into<String>, expected: impl Into<String>, received: impl Into<String>) -> Self {
-        Error::Manifest { file: file.into(), expected: expected.into(), received: received.into() }
+        Error::Manifest { file: file.into(), expected: expected.into(), received: shortened(received.into()) }
     }
 
     /// The same failure, told of a model that is stored at `url`: what was a fault of the caller's is damage there.
@@ -225,7 +225,8 @@ impl Error {
                 received: format!("{received} bytes"),
             },
             Error::Files { problems } => {
-                let file = problems.iter().map(|problem| problem.file.as_str()).collect::<Vec<_>>().join(" and ");
+                let file = problems.iter().take(SHOWN.1).map(|problem| problem.file.as_str()).collect::<Vec<_>>();
+                let file = file.join(" and ");
                 let sizes = problems.first().and_then(|problem| problem.sizes).unwrap_or_default();
                 let [expected, received] = [sizes.0, sizes.1].map(|bytes| format!("{bytes} bytes"));
                 Error::Corrupt { url, file, expected, received }
@@ -233,6 +234,18 @@ impl Error {
             other => other,
         }
     }
+}
+
+/// Bytes that an error shows of what it found, and problems that its message lists.
+const SHOWN: (usize, usize) = (1000, 20);
+
+/// A text that somebody else chose, no longer than a person would read.
+fn shortened(text: String) -> String {
+    if text.len() <= SHOWN.0 {
+        return text;
+    }
+    let end = (0..=SHOWN.0).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}...", text.get(..end).unwrap_or_default())
 }
 
 fn reason(why: &str) -> String {
@@ -244,7 +257,9 @@ fn list(problems: &[FileProblem]) -> String {
         None => format!("{} is {}", problem.file, problem.problem),
         Some((expected, received)) => format!("{} has {received} bytes instead of {expected}", problem.file),
     };
-    problems.iter().map(told).collect::<Vec<_>>().join("; ")
+    let more = problems.len().saturating_sub(SHOWN.1);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    problems.iter().take(SHOWN.1).map(told).chain(more).collect::<Vec<_>>().join("; ")
 }
 
 fn schemes(known: &[String]) -> String {
@@ -262,6 +277,16 @@ mod tests {
         assert_eq!(error.to_string(), "weightData holds 4 bytes, but the weight specs describe 8");
         let error = Error::UnknownScheme { scheme: "idb".into(), known: vec!["indexeddb".into(), "memory".into()] };
         assert_eq!(error.to_string(), "There is no \"idb://\"; known are indexeddb://, memory://");
+    }
+
+    #[test]
+    fn what_somebody_else_chose_does_not_flood_a_message() {
+        let error = Error::manifest("m.json", "a name", "ü".repeat(1 << 20));
+        assert!(error.to_string().len() < 2000);
+        let problems: Vec<_> = (0..5000).map(|i| FileProblem::size(i.to_string(), 1, 2)).collect();
+        let message = Error::Files { problems: problems.clone() }.to_string();
+        assert!(message.len() < 2000 && message.ends_with("; and 4980 more"), "{message}");
+        assert!(Error::Files { problems }.at_rest("file:///m").to_string().len() < 2000);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! ModelArtifactsInfo: date and sizes, as TF.js computes and stores them.
 
 use js_sys::{Date, Object};
-use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 
 use crate::js;
@@ -22,9 +21,12 @@ pub struct Info {
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        let date = js::get_some(value, "dateSaved")
-            .filter(|date| date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some())?;
-        let saved = Date::new(&date).get_time();
+        let date = js::get_some(value, "dateSaved")?;
+        let saved = match js::method(&date, "getTime") {
+            Some(get_time) => get_time.call0(&date).ok()?.as_f64()?, // a Date, or what calls itself one
+            None if date.is_string() || date.as_f64().is_some() => Date::new(&date).get_time(),
+            None => return None,
+        };
         let bytes = |key| match js::get_some(value, key) {
             None => Some(0),
             Some(number) => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),

@@ -6,6 +6,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
 use crate::error::{Error, FileProblem};
+use crate::manifest::MOST_WEIGHTS;
 
 /// A failure on its way to JavaScript.
 #[derive(Debug)]
@@ -201,10 +202,26 @@ pub fn method(object: &JsValue, key: &str) -> Option<Function> {
     get(object, key).dyn_into().ok()
 }
 
-/// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.)
+/// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.) `undefined` stands
+/// for a hole and for what a getter throws at. Of more than 2^20, one more is given: there are no lists of ours that long.
 pub fn items(list: &JsValue) -> Vec<JsValue> {
-    let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0) as u32;
-    (0..length).map_while(|index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).ok()).collect()
+    let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0);
+    let length = length.min(MOST_WEIGHTS as f64 + 1.0) as u32;
+    let item = |index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).unwrap_or_default();
+    (0..length).map(item).collect()
+}
+
+/// `Array.isArray`, which throws at a proxy that was revoked.
+pub fn is_array(value: &JsValue) -> bool {
+    array_is_array(value).unwrap_or_default()
+}
+
+/// `Promise.resolve`, which throws at a promise whose `constructor` does.
+///
+/// # Errors
+/// What that throws.
+pub fn resolve(value: &JsValue) -> core::result::Result<Promise, JsValue> {
+    promise_resolve(value)
 }
 
 /// `object[key] = value` on an object of our own.
@@ -265,17 +282,18 @@ pub async fn estimate() -> (Option<f64>, Option<f64>) {
     (get(&estimate, "usage").as_f64(), get(&estimate, "quota").as_f64())
 }
 
-/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them. `None` for anything else, also for a
-/// buffer that has been transferred away, and for 4 GiB or more in one, which wasm cannot count.
+/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them, as a plain Uint8Array: whatever the caller's own is
+/// made to answer, it cannot change its mind later. `None` for anything else, also for a buffer that has been transferred away or that
+/// another thread may write to meanwhile, and for 4 GiB or more in one, which wasm cannot count.
 pub fn bytes(value: &JsValue) -> Option<Uint8Array> {
     if get(value, "byteLength").as_f64()? > f64::from(u32::MAX) {
         return None;
     }
-    if let Some(array) = value.dyn_ref::<Uint8Array>() {
-        return Some(array.clone());
-    }
     let view = match ArrayBuffer::is_view(value) {
-        true => View::new(&get(value, "buffer"), &get(value, "byteOffset"), &get(value, "byteLength")),
+        true => {
+            let buffer = Some(get(value, "buffer")).filter(is_buffer)?;
+            View::new(&buffer, &get(value, "byteOffset"), &get(value, "byteLength"))
+        }
         false if is_buffer(value) => View::new(value, &JsValue::UNDEFINED, &JsValue::UNDEFINED),
         false => return None,
     };
@@ -326,6 +344,11 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = setTimeout)]
     fn set_timeout(handler: &Function, milliseconds: u32) -> core::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
+    fn array_is_array(value: &JsValue) -> core::result::Result<bool, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = Promise, js_name = resolve)]
+    fn promise_resolve(value: &JsValue) -> core::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_namespace = JSON, js_name = parse)]
     fn json_parse(text: &JsString) -> core::result::Result<JsValue, JsValue>;

@@ -8,6 +8,13 @@ use crate::error::Error;
 /// The largest whole number that JavaScript counts exactly; no size may exceed it.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
+/// More weights than that are no model's: they would only fill the memory.
+pub const MOST_WEIGHTS: usize = 1 << 20;
+/// Axes of a shape at most; TensorFlow itself has 254.
+pub const MOST_AXES: usize = 254;
+/// UTF-16 units of a weight's name, or of a path, at most.
+pub const MOST_TEXT: u32 = 1 << 16;
+
 /// A weight spec as it came, before anything is known to be true of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawSpec {
@@ -90,6 +97,13 @@ fn quantized(raw: &RawQuantization, dtype: DType, file: &str) -> Result<Quantize
 }
 
 fn elements(shape: &[f64], file: &str) -> Result<u64, Error> {
+    if shape.len() > MOST_AXES {
+        return Err(Error::manifest(
+            format!("{file}.shape"),
+            format!("at most {MOST_AXES} axes"),
+            shape.len().to_string(),
+        ));
+    }
     let mut product = Some(1_u64);
     for (axis, length) in shape.iter().enumerate() {
         let whole = length.is_finite() && *length >= 0.0 && length.fract() == 0.0 && *length <= MAX_SAFE_INTEGER as f64;
@@ -127,6 +141,9 @@ fn described(numbers: &[f64]) -> String {
 /// # Errors
 /// [`Error::Manifest`] that names the spec and the field.
 pub fn validate(raw: &[RawSpec], file: &str) -> Result<Vec<WeightSpec>, Error> {
+    if raw.len() > MOST_WEIGHTS {
+        return Err(Error::manifest(file, format!("at most {MOST_WEIGHTS} weights"), raw.len().to_string()));
+    }
     let mut names = HashSet::with_capacity(raw.len());
     let mut specs = Vec::with_capacity(raw.len());
     let mut total = Some(0_u64);

@@ -1,12 +1,12 @@
 //! The options of a call, by name and by type.
 
-use js_sys::{Function, Object};
+use js_sys::{Function, Object, Reflect};
 use wasm_bindgen::JsCast;
 use web_sys::AbortSignal;
 
 use super::Context;
 use crate::error::Error;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
@@ -42,8 +42,8 @@ const BARE_INIT: [&str; 9] =
 /// # Errors
 /// [`Error::InvalidArgument`] that names the option.
 pub(super) fn check_names(options: &Object) -> Result<()> {
-    for key in Object::keys(options) {
-        let key = key.as_string().unwrap_or_default();
+    let unreadable = |cause| Failure::known(Error::argument("options", "it cannot be read"), Some(cause));
+    for key in Reflect::own_keys(options).map_err(unreadable)?.iter().filter_map(|key| key.as_string()) {
         if !KNOWN.contains(&key.as_str()) && !BARE_INIT.contains(&key.as_str()) {
             return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
         }
@@ -164,7 +164,11 @@ pub(super) fn signal(options: &Object) -> Result<Option<AbortSignal>> {
     let init = js::get(options, "requestInit");
     let holder =
         if js::get_some(options, "signal").is_none() && init.is_object() { init.unchecked_ref() } else { options };
-    option(holder, "signal", "an AbortSignal")
+    let signal = option::<AbortSignal>(holder, "signal", "an AbortSignal")?;
+    // What only calls itself one throws at each question.
+    let is_one = |signal: &AbortSignal| js::get(signal, "aborted").as_bool().is_some();
+    let wrong = || Error::argument("options.signal", "it must be an AbortSignal").into();
+    signal.map(|signal| Some(signal).filter(is_one).ok_or_else(wrong)).transpose()
 }
 
 pub(super) fn flag(options: &Object, key: &str) -> Result<Option<bool>> {

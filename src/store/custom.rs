@@ -1,7 +1,7 @@
 //! A store of the caller's own, registered under a scheme: `{ save, load, list, remove }`, all of which may be asynchronous.
 
-use js_sys::{ArrayBuffer, Object};
-use wasm_bindgen::JsValue;
+use js_sys::{ArrayBuffer, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
@@ -47,8 +47,8 @@ impl Store for Custom {
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let listed = Object::from(self.call("list", "", None, cx).await?);
-        let paths = Object::keys(&listed);
+        let listed = self.listed(cx).await?;
+        let paths = Reflect::own_keys(&listed).map_err(js::thrown)?;
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
             let damage =
@@ -84,9 +84,16 @@ impl Custom {
         cx.settled(outcome).await
     }
 
-    async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
+    async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
-        if !Object::has_own(Object::from(listed.clone()).as_ref(), &path.into()) {
+        let wrong = || Error::argument(format!("registerStore(\"{}\")", self.scheme), "its list() must give an object");
+        if listed.is_object() { Ok(listed.unchecked_into()) } else { Err(wrong().into()) }
+    }
+
+    async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
+        let listed = self.listed(cx).await?;
+        let is_there = Reflect::get_own_property_descriptor(&listed, &path.into()).map_err(js::thrown)?;
+        if is_there.is_undefined() {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
         Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })
