@@ -48,7 +48,11 @@ const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//
 /** Whether only the build with all can serve this argument: a source, a target or options. */
 function needsTransfers(value) {
   if (typeof value === 'string') return TRANSFERS.includes(schemeOf(value)) || !value.includes('://') || value.startsWith('blob:');
-  return value != null && ['http', 'sign', 'files', 'modelJSON', 'cache'].some((key) => value[key] !== undefined);
+  try {
+    return value != null && ['http', 'sign', 'files', 'modelJSON', 'cache'].some((key) => value[key] !== undefined);
+  } catch {
+    return true; // a getter of the caller's; the wasm says what is wrong
+  }
 }
 
 const verb = (name) => async (...args) => {

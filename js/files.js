@@ -14,11 +14,22 @@ function taken(item) {
   return entry?.isDirectory ? entry : item.getAsFile();
 }
 
-/** A list of files, entries and handles, or `undefined` when the source is something else. */
+/** More is no list of a person's. */
+const MOST = 2 ** 20;
+
+/** A list of files, entries and handles, or `undefined` when the source is something else, also something that throws at a look. */
 export function pick(source) {
+  try {
+    return listOf(source);
+  } catch {
+    return undefined;
+  }
+}
+
+function listOf(source) {
   if (isBlob(source) || isHandle(source)) return [source];
   const list = source?.items ?? source;
-  if (typeof list !== 'object' || typeof list?.length !== 'number') return undefined;
+  if (typeof list !== 'object' || !(list?.length <= MOST)) return undefined;
   const picked = Array.from(list, taken).filter((item) => item != null);
   return picked.every((item) => isBlob(item) || isHandle(item)) ? picked : undefined;
 }

@@ -10,13 +10,14 @@ unset CHROMEDRIVER GECKODRIVER SAFARIDRIVER CHROMEDRIVER_REMOTE GECKODRIVER_REMO
   CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER
 
 wasm=(--target wasm32-unknown-unknown)
-rustfmt() { cargo fmt --check; }
+rustfmt() { cargo fmt --check; cargo fmt --check --manifest-path fuzz/Cargo.toml; }
 clippy() { cargo clippy --lib -- -D warnings; }
 clippy_wasm() { # the two builds of the package
   cargo clippy "${wasm[@]}" --all-targets -- -D warnings
   cargo clippy "${wasm[@]}" --lib --no-default-features -- -D warnings
 }
 native() { cargo test --lib; cargo test --doc; }
+fuzz() { SECONDS=30 command node scripts/fuzz.mjs; } # each target; longer by `make fuzz SECONDS=600`
 node() { CHROMEDRIVER=none cargo test "${wasm[@]}" --test node; } # it starts no browser
 in_browser=(--test page --test worker --test layout --test faults)
 chromium() { CHROMEDRIVER=/usr/bin/chromedriver cargo test "${wasm[@]}" "${in_browser[@]}"; }
@@ -29,8 +30,8 @@ interop() { command node tests/interop/run.mjs; }
 demo() { make --no-print-directory demo CHECK=1; }
 
 engines=${ENGINES:-chromium firefox webkit}
-all="rustfmt clippy clippy_wasm native node chromium firefox webkit wasm_pack package types interop demo"
-counted="native node chromium firefox webkit wasm_pack interop" # these run tests, so none at all is a failure
+all="rustfmt clippy clippy_wasm native fuzz node chromium firefox webkit wasm_pack package types interop demo"
+counted="native fuzz node chromium firefox webkit wasm_pack interop" # these run tests, so none at all is a failure
 among() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac; }
 for e in $engines; do among "$e" "chromium firefox webkit" || { echo "ENGINES: unknown engine $e" >&2; exit 2; }; done
 for s in ${ONLY:-}; do among "$s" "$all" || { echo "ONLY: unknown step $s; there are: $all" >&2; exit 2; }; done

@@ -65,21 +65,23 @@ pub struct Archive {
     /// The files, of which the first `placed` know where they lie.
     found: Option<Vec<(Entry, ZipArchiveEntryWayfinder)>>,
     placed: usize,
+    /// Bytes that were asked for last.
+    wanted: u64,
 }
 
 impl Archive {
     /// An archive of that many bytes, of which none are known. Errors call it `name`.
     pub fn new(name: &str, size: u64) -> Self {
         let parts = Parts(Rc::new(Known { size, ..Known::default() }));
-        Self { name: name.to_owned(), parts, located: None, found: None, placed: 0 }
+        Self { name: name.to_owned(), parts, located: None, found: None, placed: 0, wanted: 0 }
     }
 
     /// Takes bytes that were wanted.
     ///
     /// # Errors
-    /// [`Error::Manifest`] when there are none, where the archive should have some.
+    /// [`Error::Manifest`] when they are not as many: the archive has changed, or is not as large as it was said to be.
     pub fn add(&mut self, start: u64, bytes: Vec<u8>) -> Result<(), Error> {
-        if bytes.is_empty() {
+        if bytes.len() as u64 != self.wanted {
             return Err(self.damaged());
         }
         self.parts.0.fetched.set(self.parts.0.fetched.get() + bytes.len() as u64);
@@ -128,7 +130,7 @@ impl Archive {
         Ok(Step::Done(entries))
     }
 
-    fn fetch(&self, start: u64) -> Result<Step, Error> {
+    fn fetch(&mut self, start: u64) -> Result<Step, Error> {
         let size = self.parts.0.size;
         let rest = size - start.min(size);
         // The directory as a whole, since it is read from its beginning each time; before it, there are only the small headers of files.
@@ -142,6 +144,7 @@ impl Archive {
         if self.parts.0.fetched.get().saturating_add(length) > MOST_BYTES {
             return Err(Error::manifest(&self.name, "a directory of a sensible size", "a larger one"));
         }
+        self.wanted = length;
         Ok(Step::Fetch(start, start + length))
     }
 

@@ -281,7 +281,9 @@ impl Header {
 /// # Errors
 /// [`Error::Manifest`] for what has no name, dtype or shape.
 pub fn raw_specs(specs: &JsValue, place: &str) -> core::result::Result<Vec<RawSpec>, Error> {
-    js::items(specs).iter().enumerate().map(|(index, spec)| raw_spec(spec, &format!("{place}[{index}]"))).collect()
+    let specs = js::items(specs);
+    manifest::check_count(specs.len(), place)?;
+    specs.iter().enumerate().map(|(index, spec)| raw_spec(spec, &format!("{place}[{index}]"))).collect()
 }
 
 fn stringify(value: &JsValue, key: &str) -> Result<JsString> {

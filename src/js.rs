@@ -6,7 +6,6 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
 use crate::error::{Error, FileProblem};
-use crate::manifest::MOST_WEIGHTS;
 
 /// A failure on its way to JavaScript.
 #[derive(Debug)]
@@ -203,10 +202,10 @@ pub fn method(object: &JsValue, key: &str) -> Option<Function> {
 }
 
 /// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.) `undefined` stands
-/// for a hole and for what a getter throws at. Of more than 2^20, one more is given: there are no lists of ours that long.
+/// for a hole and for what a getter throws at. Of more than 2^20, only one more is given, which is too many everywhere.
 pub fn items(list: &JsValue) -> Vec<JsValue> {
     let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0);
-    let length = length.min(MOST_WEIGHTS as f64 + 1.0) as u32;
+    let length = length.min(1_048_577.0) as u32;
     let item = |index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).unwrap_or_default();
     (0..length).map(item).collect()
 }

@@ -8,8 +8,8 @@ use crate::error::Error;
 /// The largest whole number that JavaScript counts exactly; no size may exceed it.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// More weights than that are no model's: they would only fill the memory.
-pub const MOST_WEIGHTS: usize = 1 << 20;
+/// More weights than that are no model's, and each takes some 50 microseconds in which nothing else can happen.
+pub const MOST_WEIGHTS: usize = 100_000;
 /// Axes of a shape at most; TensorFlow itself has 254.
 pub const MOST_AXES: usize = 254;
 /// UTF-16 units of a weight's name, or of a path, at most.
@@ -136,14 +136,23 @@ fn described(numbers: &[f64]) -> String {
     words.join(", ")
 }
 
+/// That they are not too many, before each is looked at.
+///
+/// # Errors
+/// [`Error::Manifest`] that names the list.
+pub fn check_count(weights: usize, file: &str) -> Result<(), Error> {
+    if weights <= MOST_WEIGHTS {
+        return Ok(());
+    }
+    Err(Error::manifest(file, format!("at most {MOST_WEIGHTS} weights"), "more"))
+}
+
 /// Checks all specs: each by itself, no name twice, and the total.
 ///
 /// # Errors
 /// [`Error::Manifest`] that names the spec and the field.
 pub fn validate(raw: &[RawSpec], file: &str) -> Result<Vec<WeightSpec>, Error> {
-    if raw.len() > MOST_WEIGHTS {
-        return Err(Error::manifest(file, format!("at most {MOST_WEIGHTS} weights"), raw.len().to_string()));
-    }
+    check_count(raw.len(), file)?;
     let mut names = HashSet::with_capacity(raw.len());
     let mut specs = Vec::with_capacity(raw.len());
     let mut total = Some(0_u64);

@@ -9,6 +9,7 @@ use crate::artifacts::{Header, Model, described, raw_specs, short_text};
 use crate::error::{Error, FileProblem};
 use crate::host;
 use crate::js::{self, Failure, Result};
+use crate::manifest::check_count;
 use crate::shard::{self, Group, RawGroup};
 use crate::weights::Weights;
 
@@ -207,7 +208,7 @@ fn read_groups(groups: &JsValue, file: &str) -> Result<Vec<Group>> {
     if !js::is_array(groups) {
         return Err(Error::manifest(format!("{file}: weightsManifest"), "an array", described(groups)).into());
     }
-    let mut raw = Vec::new();
+    let (mut raw, mut count) = (Vec::new(), 0);
     for (index, group) in js::items(groups).iter().enumerate() {
         let place = format!("{file}: weightsManifest[{index}]");
         let list = |key: &str| {
@@ -216,6 +217,8 @@ fn read_groups(groups: &JsValue, file: &str) -> Result<Vec<Group>> {
             if js::is_array(&value) { Ok(value) } else { Err(wrong()) }
         };
         let weights = raw_specs(&list("weights")?, &format!("{place}.weights"))?;
+        count += weights.len();
+        check_count(count, &place)?;
         let paths = js::items(&list("paths")?).iter().map(short_text).collect();
         raw.push(RawGroup { paths, weights });
     }

@@ -8,7 +8,7 @@ use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 
 /// A registered store. A save or a remove that was begun is waited for, also after an abort: nobody else could say what came
 /// of it. How safe it is against a crash is its own affair.
@@ -48,7 +48,7 @@ impl Store for Custom {
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let listed = self.listed(cx).await?;
-        let paths = Reflect::own_keys(&listed).map_err(js::thrown)?;
+        let paths = Reflect::own_keys(&listed).map_err(|cause| self.wrong_list(Some(cause)))?;
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
             let damage =
@@ -86,13 +86,18 @@ impl Custom {
 
     async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
-        let wrong = || Error::argument(format!("registerStore(\"{}\")", self.scheme), "its list() must give an object");
-        if listed.is_object() { Ok(listed.unchecked_into()) } else { Err(wrong().into()) }
+        if listed.is_object() { Ok(listed.unchecked_into()) } else { Err(self.wrong_list(None)) }
+    }
+
+    fn wrong_list(&self, cause: Option<JsValue>) -> Failure {
+        let place = format!("registerStore(\"{}\")", self.scheme);
+        Failure::known(Error::argument(place, "its list() must give an object"), cause)
     }
 
     async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
         let listed = self.listed(cx).await?;
-        let is_there = Reflect::get_own_property_descriptor(&listed, &path.into()).map_err(js::thrown)?;
+        let is_there = Reflect::get_own_property_descriptor(&listed, &path.into());
+        let is_there = is_there.map_err(|cause| self.wrong_list(Some(cause)))?;
         if is_there.is_undefined() {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }

@@ -199,7 +199,7 @@ impl FileSystem {
         for name in &paths {
             sizes.push(self.size(disk, place, url, name).await?);
         }
-        check_sizes(&json, sizes.into_iter(), url)?;
+        check_sizes(&json, &sizes, url)?;
         let read = async |_: usize, name: &&String| {
             let pieces = disk.read(&place.of(name), cx).await.map_err(|failure| missing_part(failure, url, name))?;
             let size = weights::length(&pieces);
@@ -208,7 +208,8 @@ impl FileSystem {
             Ok::<_, Failure>(pieces)
         };
         let files: Vec<Vec<Uint8Array>> = parallel::map(&paths, cx.lanes()?, read).await?;
-        check_sizes(&json, files.iter().map(|pieces| weights::length(pieces)), url)?;
+        let sizes: Vec<u64> = files.iter().map(|pieces| weights::length(pieces)).collect();
+        check_sizes(&json, &sizes, url)?;
         let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
         let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
@@ -242,7 +243,7 @@ impl FileSystem {
             for name in json.groups().iter().flat_map(|group| &group.paths) {
                 sizes.push(self.size(disk, &place, &url, name).await?);
             }
-            check_sizes(&json, sizes.iter().copied(), &url)?;
+            check_sizes(&json, &sizes, &url)?;
             let saved = disk.stat(&place.of(&place.json)).await?.saved;
             let info = json.with(None)?.header.info(sizes.iter().sum())?.saved_at(saved);
             Ok::<_, Failure>(Info { specs_bytes: digest::utf8_length(&json.specs_text()?), ..info })
@@ -257,9 +258,9 @@ impl FileSystem {
     }
 }
 
-fn check_sizes(json: &ModelJson, sizes: impl Iterator<Item = u64>, url: &str) -> Result<()> {
+fn check_sizes(json: &ModelJson, sizes: &[u64], url: &str) -> Result<()> {
     let paths = json.groups().iter().flat_map(|group| &group.paths);
-    let files: Vec<_> = paths.zip(sizes).map(|(path, size)| Some((&path[..], size))).collect();
+    let files: Vec<_> = paths.zip(sizes).map(|(path, size)| Some((&path[..], *size))).collect();
     let problems = shard::problems(json.groups(), &files);
     if problems.is_empty() { Ok(()) } else { Err(Error::Files { problems }.at_rest(url).into()) }
 }
