@@ -1,12 +1,13 @@
 // The public functions. Thin: each waits for the wasm and calls it. What must work before the wasm is there (handlers,
 // routers, registered stores) lives here, in one registry that the wasm reads.
 import { pick, walk } from './files.js';
+import { changed, watchModels as watch } from './origin.js';
 import * as stores from './tfpersist.js';
 
 const STORES = ['localstorage', 'indexeddb', 'memory'];
 const TRANSFERS = ['http', 'https', 'downloads', 'file'];
 /** All that the builds of the wasm know of each other's work. */
-const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map() };
+const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map(), changed };
 
 /** The two builds: with stores alone, which is small, and with all, which is fetched at the first call that needs it. */
 const builds = {
@@ -70,6 +71,7 @@ export const save = verb('save');
 export const load = loader('load');
 export const loadModel = loader('loadModel', 1);
 export const listModels = verb('listModels');
+export const verify = verb('verify');
 export const copyModel = loader('copyModel');
 export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
@@ -115,6 +117,11 @@ export const getLoadHandlers = (url, options) => answers(registry.loadRouters, u
 function check(ok, argument, why) {
   if (ok) return;
   throw Object.assign(new Error(`${argument}: ${why}`), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT', argument, why });
+}
+
+export function watchModels(callback) {
+  check(typeof callback === 'function', 'callback', 'it must be a function');
+  return watch(callback);
 }
 
 export function registerStore(scheme, store) {

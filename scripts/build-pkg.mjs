@@ -48,7 +48,7 @@ for (const [build, features] of Object.entries(builds)) {
 // --- nothing to do? -------------------------------------------------------------------------------
 // wasm-opt takes most of the time, so the last build's inputs and outputs are remembered by hash.
 const entries = filesIn('js').filter((f) => /\.(js|d\.ts)$/.test(f));
-for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'index.d.ts']) {
+for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin.js', 'index.d.ts']) {
   if (!entries.includes(f)) throw new Error(`js/${f} is missing`);
 }
 const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));

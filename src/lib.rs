@@ -100,6 +100,15 @@ pub async fn list_models(prefix: JsValue, options: JsValue) -> Result<JsValue, J
     Ok(verbs::list_models(&prefix, &options).await?)
 }
 
+/// Reads and checks everything of a stored model; resolves with its row of a listing, with `damage` where there is some.
+///
+/// # Errors
+/// As [`save`]; damage is no error, but the result.
+#[wasm_bindgen(skip_typescript)]
+pub async fn verify(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::verify(&url, &options).await?)
+}
+
 /// Copies a model; resolves with the destination's ModelArtifactsInfo.
 ///
 /// # Errors
@@ -127,7 +136,8 @@ pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsV
     Ok(verbs::remove_model(&url, &options).await?)
 }
 
-/// Shares the registry `{ saveRouters, loadRouters, stores }` with the JavaScript entry; `stores` is a `Map` from scheme to ModelStore.
+/// Shares the registry `{ saveRouters, loadRouters, stores, memory, changed }` with the JavaScript entry; `stores` is a `Map` from scheme to
+/// ModelStore, `memory` one from path to model, and `changed(url, 'saved' | 'removed')` hears of every committed change.
 #[wasm_bindgen(js_name = useRegistry, skip_typescript)]
 pub fn use_registry(registry: JsValue) {
     route::use_registry(&registry);

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{Array, Map, Object};
+use js_sys::{Array, Function, Map, Object};
 use wasm_bindgen::prelude::*;
 
 use crate::artifacts::Model;
@@ -47,16 +47,27 @@ macro_rules! stores {
                 match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
             }
             async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
-                match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }
+                let info = match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }?;
+                changed(&self.url(path), "saved");
+                Ok(info)
             }
             async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
                 match self { $($(#[$when])* Self::$store(store) => store.list(prefix, cx).await,)+ Self::Custom(store) => store.list(prefix, cx).await }
             }
             async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-                match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }
+                let removed = match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }?;
+                if removed.is_some() {
+                    changed(&self.url(path), "removed");
+                }
+                Ok(removed)
             }
             async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-                match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }
+                let renamed = match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }?;
+                if renamed.is_some() {
+                    changed(&self.url(to), "saved");
+                    changed(&self.url(from), "removed");
+                }
+                Ok(renamed)
             }
         }
     };
@@ -78,13 +89,14 @@ struct Registry {
     save_routers: Array,
     load_routers: Array,
     stores: Option<Map>,
+    changed: Option<Function>,
 }
 
 thread_local! {
     static REGISTRY: RefCell<Registry> = RefCell::default();
 }
 
-/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map }`.
+/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map, changed: Function }`.
 pub fn use_registry(registry: &JsValue) {
     if let Ok(memory) = js::get(registry, "memory").dyn_into() {
         memory::share(memory);
@@ -93,8 +105,16 @@ pub fn use_registry(registry: &JsValue) {
         save_routers: js::get(registry, "saveRouters").unchecked_into(),
         load_routers: js::get(registry, "loadRouters").unchecked_into(),
         stores: js::get(registry, "stores").dyn_into().ok(),
+        changed: js::get(registry, "changed").dyn_into().ok(),
     };
     REGISTRY.set(shared);
+}
+
+/// Tells who watches that a change is committed. What they do cannot undo it.
+fn changed(url: &str, change: &str) {
+    if let Some(tell) = REGISTRY.with_borrow(|registry| registry.changed.clone()) {
+        let _ = tell.call2(&JsValue::UNDEFINED, &url.into(), &change.into());
+    }
 }
 
 /// All stores: ours and the registered ones.
@@ -303,7 +323,7 @@ fn is_relative(text: &str) -> bool {
 fn ask(routers: &Array, url: &JsValue, options: &Object) -> Result<Vec<JsValue>> {
     let mut answers = Vec::new();
     for router in routers.iter() {
-        let Some(router) = router.dyn_ref::<js_sys::Function>() else { continue };
+        let Some(router) = router.dyn_ref::<Function>() else { continue };
         let answer = router.call2(&JsValue::UNDEFINED, url, options).map_err(js::thrown)?;
         if answer.is_object() {
             answers.push(answer);

@@ -72,7 +72,7 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
         None => (route::stores(), String::new()),
         Some((store, prefix)) => (vec![store], prefix),
     };
-    let models = Object::new();
+    let (models, is_thorough) = (Object::new(), cx.flag("verify")?);
     for store in stores {
         let entries = match store.list(&prefix, &cx).await {
             Ok(entries) => entries,
@@ -85,13 +85,54 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
                 }
             }
         };
-        for entry in entries.into_iter().filter(|entry| {
+        for mut entry in entries.into_iter().filter(|entry| {
             entry.path.starts_with(&prefix) || entry.path.is_empty() || prefix.trim_end_matches('/') == entry.path
         }) {
+            if is_thorough && !entry.path.is_empty() {
+                let path = entry.path.clone();
+                match checked(&store, &path, Some(entry), &cx).await {
+                    // Somebody has removed it meanwhile.
+                    Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })) => continue,
+                    row => entry = row?,
+                }
+            }
             js::define(&models, &store.url(&entry.path), &entry.to_js());
         }
     }
     Ok(models.into())
+}
+
+/// `verify(url, options)`: the row of a listing, after everything that is stored has been read and checked.
+pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
+    let cx = Context::new(options)?;
+    let (store, path) = Route::to_store(url, &cx)?;
+    let listed = store.list(&path, &cx).await.unwrap_or_default();
+    let listed = listed.into_iter().find(|entry| store.is_same(&entry.path, &path));
+    let row = checked(&store, &path, listed, &cx).await?;
+    cx.finish();
+    Ok(row.to_js().into())
+}
+
+/// A row with what a load would say is wrong with the model.
+async fn checked(store: &AnyStore, path: &str, listed: Option<Entry>, cx: &Context) -> Result<Entry> {
+    let reading = async {
+        let model = store.open(path, cx).await?;
+        let info = model.header.info(model.weights.byte_length().unwrap_or_default())?;
+        let info = info.saved_at(model.saved.unwrap_or(info.saved));
+        model.digest(cx).await.map(|_| info)
+    };
+    let failure = match reading.await {
+        Ok(info) => return Ok(listed.unwrap_or_else(|| Entry::sound(path, info))),
+        Err(failure) => failure,
+    };
+    cx.check()?;
+    match failure.error() {
+        Some(Error::NotFound { .. } | Error::NotSupported { .. }) | None => Err(failure),
+        Some(damage) => {
+            let row = listed.unwrap_or_else(|| Entry::damaged(path, damage.clone()));
+            Ok(Entry { damage: Some(damage.clone()), ..row })
+        }
+    }
 }
 
 /// `copyModel(source, destination, options)`.

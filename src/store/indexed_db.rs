@@ -30,7 +30,7 @@ impl Store for IndexedDb {
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let url = self.url(path);
-        let db = Connection::open(&SCHEMA, &url, cx).await?;
+        let db = Connection::open(&SCHEMA, &url, 0, cx).await?;
         let transaction = db.read(&STORES)?;
         let (record, info) = (get(&transaction, MODELS, path), key(&transaction, INFOS, path));
         let (record, info) = (record.await?, info.await?);
@@ -44,16 +44,16 @@ impl Store for IndexedDb {
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
         let url = self.url(path);
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
-        let db = Connection::open(&SCHEMA, &url, cx).await?;
+        let needed = u64::from(data.byte_length());
+        let db = Connection::open(&SCHEMA, &url, needed, cx).await?;
         cx.check()?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = put_model(&transaction, path, &url, &model, &data, cx).await;
-        let needed = u64::from(data.byte_length());
         transaction.settle(outcome, needed, cx).await
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(""), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(""), 0, cx).await?;
         let transaction = db.read(&STORES)?;
         let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);
         let models = transaction.ask(MODELS, 0, IdbObjectStore::get_all_keys);
@@ -73,14 +73,14 @@ impl Store for IndexedDb {
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(path), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(path), 0, cx).await?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = self.remove_records(&transaction, path, which).await;
         transaction.settle(outcome, 0, cx).await
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        let db = Connection::open(&SCHEMA, &self.url(to), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(to), 0, cx).await?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = self.rename_records(&transaction, from, to, cx).await;
         let needed = outcome.as_ref().map_or(0, |info| info.total());
@@ -186,8 +186,27 @@ fn read(record: &JsValue, url: &str) -> Result<Model> {
         return Err(corrupt(url, "modelArtifacts", "an object", described(&artifacts)).into());
     }
     let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(url))?;
-    model.saved = info_of(record).map(|info| info.saved);
+    if let Some(info) = info_of(record) {
+        check_parts(&model, &artifacts, info, url)?;
+        model.saved = Some(info.saved);
+    }
     Ok(model)
+}
+
+/// That no part is gone which the record's own info tells of, and that there are as many weights. Topology and specs would have to be made
+/// text again to count them.
+fn check_parts(model: &Model, artifacts: &JsValue, info: Info, url: &str) -> Result<()> {
+    for (part, bytes) in [("modelTopology", info.topology_bytes), ("weightSpecs", info.specs_bytes)] {
+        if bytes > 0 && js::get_some(artifacts, part).is_none() {
+            return Err(corrupt(url, part, &format!("{bytes} bytes of JSON"), "none").into());
+        }
+    }
+    match model.weights.byte_length() {
+        Some(bytes) if bytes != info.weight_bytes => {
+            Err(corrupt(url, "weightData", &format!("{} bytes", info.weight_bytes), format!("{bytes} bytes")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// TF.js leaves an info without a model when a save of its fails.

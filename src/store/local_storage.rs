@@ -1,6 +1,6 @@
 //! `localstorage://`: TF.js's five keys, with a checksum in the info, so that a mixture of two saves is found out.
 
-use js_sys::{Array, ArrayBuffer, JsString, Map, Object};
+use js_sys::{Array, ArrayBuffer, JsString, Map};
 use wasm_bindgen::prelude::*;
 
 use super::{Entry, Store, Which, corrupt};
@@ -12,7 +12,7 @@ use crate::js::{self, Result};
 use crate::locks;
 
 mod stored;
-use stored::{Stored, parse_info};
+use stored::Stored;
 
 #[wasm_bindgen]
 extern "C" {
@@ -79,18 +79,18 @@ impl Store for LocalStorage {
         Ok(info)
     }
 
-    async fn list(&self, _prefix: &str, _cx: &Context) -> Result<Vec<Entry>> {
+    async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let storage = texts("list")?;
-        let found = Map::new();
-        let all = keys(&storage).map_err(js::storage(&self.url(""), 0))?;
-        for key in all.iter().filter_map(|key| js::text(&key)) {
-            let Some((path, part)) = key.strip_prefix(PREFIX).and_then(|key| key.rsplit_once('/')) else { continue };
-            if PARTS.contains(&part) && !path.is_empty() {
-                found.set(&path.into(), &JsValue::UNDEFINED);
+        let mut entries = self.entries(&storage)?;
+        for _ in 0..LOOKS.0 {
+            if entries.iter().all(|entry| entry.damage.is_none()) {
+                break;
             }
+            js::sleep(LOOKS.1).await;
+            cx.check()?;
+            entries = self.entries(&storage)?;
         }
-        let paths = Array::from(&found.keys());
-        Ok(paths.iter().filter_map(|path| Some(self.entry(&storage, js::text(&path)?))).collect())
+        Ok(entries)
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
@@ -100,7 +100,7 @@ impl Store for LocalStorage {
         if Stored::of(&storage, path)?.is_empty() {
             return Err(Error::NotFound { url }.into());
         }
-        let entry = self.entry(&storage, path.to_owned());
+        let entry = self.entry(&storage, path.to_owned())?;
         if !which.is(entry.saved()) {
             return Ok(None);
         }
@@ -132,25 +132,23 @@ impl Store for LocalStorage {
 }
 
 impl LocalStorage {
-    fn entry(&self, storage: &Texts, path: String) -> Entry {
-        let url = self.url(&path);
-        let info = storage.get_item(&key(&path, "info")).ok().flatten();
-        let info = info.and_then(|text| parse_info(&text)).map(|(info, _)| info);
-        // The last one, model_metadata, is missing in saves from before TF.js 1.0.
-        let missing = PARTS.iter().take(4).find(|part| !storage.has(&key(&path, part)));
-        let damage = match (missing, info) {
-            (Some(part), _) => Some(corrupt(&url, part, "a text", "none")),
-            (None, None) => Some(corrupt(&url, "info", "a ModelArtifactsInfo as JSON", "something else")),
-            (None, Some(_)) => None,
-        };
-        Entry { path, info, damage }
+    /// All rows, as they are now.
+    fn entries(&self, storage: &Texts) -> Result<Vec<Entry>> {
+        let found = Map::new();
+        let all = keys(storage).map_err(js::storage(&self.url(""), 0))?;
+        for key in all.iter().filter_map(|key| js::text(&key)) {
+            let Some((path, part)) = key.strip_prefix(PREFIX).and_then(|key| key.rsplit_once('/')) else { continue };
+            if PARTS.contains(&part) && !path.is_empty() {
+                found.set(&path.into(), &JsValue::UNDEFINED);
+            }
+        }
+        let paths = Array::from(&found.keys());
+        paths.iter().filter_map(|path| js::text(&path)).map(|path| self.entry(storage, path)).collect()
     }
-}
 
-impl Texts {
-    /// Whether there is such a key, without fetching its text.
-    fn has(&self, key: &str) -> bool {
-        Object::has_own(self.unchecked_ref::<Object>(), &key.into())
+    fn entry(&self, storage: &Texts, path: String) -> Result<Entry> {
+        let (info, damage) = Stored::of(storage, &path)?.look(&self.url(&path));
+        Ok(Entry { path, info, damage })
     }
 }
 
