@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
-//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
+//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `registry`, `route` and `verbs`.
 
 #![cfg_attr(not(feature = "transfers"), allow(dead_code))] // what only transfers use
 
@@ -53,6 +53,7 @@ mod transfer;
 // Floor 3: routes and verbs.
 #[cfg(feature = "transfers")]
 mod cache;
+mod registry;
 mod route;
 mod verbs;
 
@@ -140,5 +141,5 @@ pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsV
 /// ModelStore, `memory` one from path to model, and `changed(url, 'saved' | 'removed')` hears of every committed change.
 #[wasm_bindgen(js_name = useRegistry, skip_typescript)]
 pub fn use_registry(registry: JsValue) {
-    route::use_registry(&registry);
+    registry::use_registry(&registry);
 }

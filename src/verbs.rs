@@ -11,7 +11,8 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Result};
-use crate::route::{self, AnyStore, Route};
+use crate::registry::{self, AnyStore};
+use crate::route::Route;
 use crate::store::{Entry, Store, Which};
 
 #[cfg(feature = "transfers")]
@@ -66,10 +67,10 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
 /// `listModels(options)`, `listModels(prefix, options)`: what begins with the prefix, a URL such as `indexeddb://` or `file:///models`.
 /// A store that does not exist here is left out; one that fails is a damaged entry.
 pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
-    let prefix = if first.is_string() { Some(route::prefix(first)?) } else { None };
+    let prefix = if first.is_string() { Some(registry::prefix(first)?) } else { None };
     let cx = Context::new(if prefix.is_some() { second } else { first })?;
     let (stores, prefix) = match prefix {
-        None => (route::stores(), String::new()),
+        None => (registry::stores(), String::new()),
         Some((store, prefix)) => (vec![store], prefix),
     };
     let (models, is_thorough) = (Object::new(), cx.flag("verify")?);
