@@ -1,6 +1,6 @@
 //! `localstorage://`: TF.js's five keys, with a checksum in the info, so that a mixture of two saves is found out.
 
-use js_sys::{Array, ArrayBuffer, JsString, Map, Object};
+use js_sys::{Array, ArrayBuffer, JsString, Map, Reflect};
 use wasm_bindgen::prelude::*;
 
 use super::{Entry, Store, Which, corrupt};
@@ -148,9 +148,10 @@ impl LocalStorage {
 }
 
 impl Texts {
-    /// Whether there is such a key, without fetching its text.
+    /// Whether there is such a key, without fetching its text. One that cannot be looked at is as good as none: `hasOwn` would
+    /// throw into the wasm.
     fn has(&self, key: &str) -> bool {
-        Object::has_own(self.unchecked_ref::<Object>(), &key.into())
+        Reflect::has(self.as_ref(), &key.into()).unwrap_or(false)
     }
 }
 
@@ -195,11 +196,15 @@ fn replace(storage: &Texts, changes: &[Change], url: &str) -> Result<()> {
             Ok(())
         });
         let Err(cause) = made else { continue };
-        // Only what was changed is touched again: first what frees room, then what needs it.
+        // Only what was changed is touched again: first what frees room, then what needs it. One that fails must not keep the
+        // others from it, and is tried again.
         let (frees, needs): (Vec<_>, Vec<_>) = undo.into_iter().partition(|((_, old), now)| length(old) <= *now);
-        for ((key, old), _) in frees.iter().chain(&needs) {
-            let lost = |_| corrupt(url, key, "the previous text", "no room to put it back");
-            apply(storage, key, old.as_ref()).map_err(lost)?;
+        let mut left: Vec<_> = frees.into_iter().chain(needs).collect();
+        for _ in 0..2 {
+            left.retain(|((key, old), _)| apply(storage, key, old.as_ref()).is_err());
+        }
+        if let Some(((key, _), _)) = left.first() {
+            return Err(corrupt(url, key, "the previous text", "no room to put it back").into());
         }
         return Err(js::storage(url, needed)(cause));
     }
