@@ -149,9 +149,10 @@ fn make_stores(request: &IdbOpenDbRequest, schema: &Schema) {
     let db: IdbDatabase = db.unchecked_into();
     let options = web_sys::IdbObjectStoreParameters::new();
     options.set_key_path(&schema.key_path.into());
-    for store in schema.stores {
-        // If it failed, the database would lack the store, and `open` says so.
-        let _ = db.create_object_store_with_optional_parameters(store, &options);
+    let make = |store: &&str| db.create_object_store_with_optional_parameters(store, &options).is_err();
+    if schema.stores.iter().any(make) {
+        // A database without one of them could never be saved to again: then rather none, and `open` says why.
+        request.transaction().as_ref().map(abort);
     }
 }
 
@@ -163,6 +164,8 @@ fn answer(request: &IdbRequest) -> impl Future<Output = Host<JsValue>> + use<> {
         request.set_onsuccess(Some(&resolve));
         request.set_onerror(Some(&reject));
     });
+    // Who asked may have failed for another reason and not wait for it: then nobody shall be told of an unhandled rejection.
+    let _ = Promise::all_settled(&Array::of1(&settled));
     async move {
         match JsFuture::from(settled).await {
             Ok(_) => request.result(),

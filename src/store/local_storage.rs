@@ -97,10 +97,12 @@ impl Store for LocalStorage {
         let (storage, url) = (texts("remove")?, self.url(path));
         let _lock = locks::exclusive(&url, cx).await?;
         cx.check()?;
-        if Stored::of(&storage, path)?.is_empty() {
+        let stored = Stored::of(&storage, path)?;
+        if stored.is_empty() {
             return Err(Error::NotFound { url }.into());
         }
-        let entry = self.entry(&storage, path.to_owned())?;
+        let (info, damage) = stored.look(&url);
+        let entry = Entry { path: path.to_owned(), info, damage };
         if !which.is(entry.saved()) {
             return Ok(None);
         }
@@ -143,12 +145,14 @@ impl LocalStorage {
             }
         }
         let paths = Array::from(&found.keys());
-        paths.iter().filter_map(|path| js::text(&path)).map(|path| self.entry(storage, path)).collect()
+        Ok(paths.iter().filter_map(|path| Some(self.entry(storage, js::text(&path)?))).collect())
     }
 
-    fn entry(&self, storage: &Texts, path: String) -> Result<Entry> {
-        let (info, damage) = Stored::of(storage, &path)?.look(&self.url(&path));
-        Ok(Entry { path, info, damage })
+    /// A row; a text that cannot be read is damage.
+    fn entry(&self, storage: &Texts, path: String) -> Entry {
+        let looked = Stored::of(storage, &path).map(|stored| stored.look(&self.url(&path)));
+        let (info, damage) = looked.unwrap_or_else(|failure| (None, failure.error().cloned()));
+        Entry { path, info, damage }
     }
 }
 
@@ -193,11 +197,15 @@ fn replace(storage: &Texts, changes: &[Change], url: &str) -> Result<()> {
             Ok(())
         });
         let Err(cause) = made else { continue };
-        // Only what was changed is touched again: first what frees room, then what needs it.
+        // Only what was changed is touched again: first what frees room, then what needs it. One that fails must not keep the
+        // others from it, and is tried again.
         let (frees, needs): (Vec<_>, Vec<_>) = undo.into_iter().partition(|((_, old), now)| length(old) <= *now);
-        for ((key, old), _) in frees.iter().chain(&needs) {
-            let lost = |_| corrupt(url, key, "the previous text", "no room to put it back");
-            apply(storage, key, old.as_ref()).map_err(lost)?;
+        let mut left: Vec<_> = frees.into_iter().chain(needs).collect();
+        for _ in 0..2 {
+            left.retain(|((key, old), _)| apply(storage, key, old.as_ref()).is_err());
+        }
+        if let Some(((key, _), _)) = left.first() {
+            return Err(corrupt(url, key, "the previous text", "no room to put it back").into());
         }
         return Err(js::storage(url, needed)(cause));
     }

@@ -13,3 +13,4 @@ import * as storage from './storage.mjs';
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
 globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...storage };
+T.faults = async () => ({ ...await import('./faults.mjs'), ...await import('./fault-browser.mjs') });

@@ -1,0 +1,46 @@
+// What is tried with faults: each verb of each store, and between stores. Data only; li./fault-browser.mjs plays it.
+
+const OTHER = 'other'; // a model that nobody touches
+
+/** `before` and `after`: from URL to the model that is there; `other` is in each store that takes part. */
+function scene(name, verb, args, before, after, more = {}) {
+  const schemes = [...new Set([...Object.keys(before), ...args.filter((arg) => arg.includes('://'))].map((url) => url.split('://')[0]))];
+  const bystanders = Object.fromEntries(more.empty ? [] : schemes.map((scheme) => [`${scheme}://${OTHER}`, OTHER]));
+  return { name, verb, args, before: { ...bystanders, ...before }, after: { ...bystanders, ...after }, ...more };
+}
+
+function within(scheme) {
+  const [m, n] = ['m', 'n'].map((path) => `${scheme}://${path}`);
+  return [
+    scene(`${m}: save, nothing is there`, 'save', ['new', m], {}, { [m]: 'new' }),
+    scene(`${m}: save, over a model`, 'save', ['new', m], { [m]: 'old' }, { [m]: 'new' }),
+    scene(`${m} → n: copy, nothing is there`, 'copyModel', [m, n], { [m]: 'new' }, { [m]: 'new', [n]: 'new' }),
+    scene(`${m} → n: copy, over a model`, 'copyModel', [m, n], { [m]: 'new', [n]: 'old' }, { [m]: 'new', [n]: 'new' }),
+    scene(`${m} → n: move, nothing is there`, 'moveModel', [m, n], { [m]: 'new' }, { [n]: 'new' }),
+    scene(`${m} → n: move, over a model`, 'moveModel', [m, n], { [m]: 'new', [n]: 'old' }, { [n]: 'new' }),
+    scene(`${m}: remove`, 'removeModel', [m], { [m]: 'old' }, {}),
+  ];
+}
+
+function between(from, to) {
+  const [m, n] = [`${from}://m`, `${to}://n`];
+  return [
+    scene(`${m} → ${n}: copy, over a model`, 'copyModel', [m, n], { [m]: 'new', [n]: 'old' }, { [m]: 'new', [n]: 'new' }),
+    scene(`${m} → ${n}: move, over a model`, 'moveModel', [m, n], { [m]: 'new', [n]: 'old' }, { [n]: 'new' }, { between: true }),
+  ];
+}
+
+const local = 'localstorage://m';
+/** In a page. */
+export const IN_PAGE = [
+  ...within('localstorage'),
+  scene(`${local} → n: move, no room for both`, 'moveModel', [local, 'localstorage://n'], { [local]: 'new' }, { 'localstorage://n': 'new' },
+    { base: 'setItem n/weight_data' }),
+  ...within('indexeddb'),
+  scene('indexeddb://m: save, there is no database yet', 'save', ['new', 'indexeddb://m'], {}, { 'indexeddb://m': 'new' }, { empty: true }),
+  ...within('memory'),
+  ...['localstorage', 'indexeddb', 'memory'].flatMap((from) => (
+    ['localstorage', 'indexeddb', 'memory'].filter((to) => to !== from).flatMap((to) => between(from, to)))),
+];
+/** In a worker, which has no Local Storage. */
+export const IN_WORKER = IN_PAGE.filter(({ name }) => !name.includes('localstorage'));
