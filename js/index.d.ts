@@ -353,7 +353,8 @@ export interface ModelChange {
 
 /**
  * Calls back after every committed change that tfpersist makes in a store, in this page and in other tabs and workers of the origin (a BroadcastChannel
- * named `tfpersist`). What TF.js does itself is not heard. Another tab's Local Storage may show the change a moment later (150 ms were seen).
+ * named `tfpersist`). What TF.js does itself is not heard, and a page that comes back out of the back/forward cache has not heard anything there:
+ * list again at `pageshow`. Another tab's Local Storage may show the change a moment later (150 ms were seen).
  * @returns a function that ends it.
  * @example const stop = watchModels(({ url, change }) => refresh(url, change));
  */

@@ -1,32 +1,51 @@
 // What concerns the whole origin: news of changes from tab to tab, and its room.
 const CHANNEL = 'tfpersist';
-/** What is in memory is this page's (or worker's) alone, so others shall not hear of it. */
 const HERE = Math.random().toString(36);
+const watchers = new Set();
 
 /** Tells all who watch, in this page and in others, what has been committed. Called by the wasm. */
 export function changed(url, change) {
-  if (typeof BroadcastChannel === 'undefined') return;
+  for (const tell of watchers) queueMicrotask(() => tell({ url, change, here: true }));
+  if (url.startsWith('memory://')) return; // nobody else has it
   const channel = new BroadcastChannel(CHANNEL);
   channel.postMessage({ url, change, from: HERE });
   channel.close();
 }
 
+function listen(hear) {
+  try {
+    const channel = new BroadcastChannel(CHANNEL);
+    channel.onmessage = ({ data }) => {
+      const { url, change, from } = data ?? {};
+      if (typeof url === 'string' && from !== HERE) hear({ url, change, here: false });
+    };
+    channel.unref?.(); // Node shall not wait for it
+    return channel;
+  } catch {
+    return undefined; // where there are no channels, the page still hears itself
+  }
+}
+
 export function watchModels(callback) {
-  const channel = new BroadcastChannel(CHANNEL);
-  channel.onmessage = ({ data }) => {
-    const { url, change, from } = data ?? {};
-    if (typeof url !== 'string' || (url.startsWith('memory://') && from !== HERE)) return;
-    callback({ url, change, here: from === HERE });
+  const tell = (change) => {
+    try {
+      callback(change);
+    } catch (error) {
+      console.error(error); // in Node it would end the process
+    }
   };
-  channel.unref?.(); // Node shall not wait for it
-  return () => channel.close();
+  const channel = listen(tell);
+  watchers.add(tell);
+  return () => {
+    watchers.delete(tell);
+    channel?.close();
+  };
 }
 
 /** What an origin may not have (plain http), or refuses to say (an opaque one), is left out. */
 async function ask(question) {
-  const storage = globalThis.navigator?.storage;
   try {
-    return await storage?.[question]?.();
+    return await globalThis.navigator?.storage?.[question]?.();
   } catch {
     return undefined;
   }

@@ -12,9 +12,10 @@ unset CHROMEDRIVER GECKODRIVER SAFARIDRIVER CHROMEDRIVER_REMOTE GECKODRIVER_REMO
 wasm=(--target wasm32-unknown-unknown)
 rustfmt() { cargo fmt --check; }
 clippy() { cargo clippy --lib -- -D warnings; }
-clippy_wasm() { # the two builds of the package
+clippy_wasm() { # the three builds of the package
   cargo clippy "${wasm[@]}" --all-targets -- -D warnings
   cargo clippy "${wasm[@]}" --lib --no-default-features -- -D warnings
+  cargo clippy "${wasm[@]}" --lib --no-default-features --features transfers -- -D warnings
 }
 native() { cargo test --lib; cargo test --doc; }
 node() { CHROMEDRIVER=none cargo test "${wasm[@]}" --test node; } # it starts no browser

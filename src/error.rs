@@ -218,9 +218,6 @@ impl Error {
         let url = url.to_owned();
         match self {
             Error::Manifest { file, expected, received } => Error::Corrupt { url, file, expected, received },
-            Error::InvalidArgument { argument: file, why: expected } => {
-                Error::Corrupt { url, file, expected, received: "something else".into() }
-            }
             Error::SizeMismatch { file, expected, received } => Error::Corrupt {
                 url,
                 file,
@@ -271,8 +268,6 @@ mod tests {
     fn a_bad_manifest_at_rest_is_damage() {
         let error = Error::manifest("weightSpecs[0].dtype", "a dtype", "\"f32\"").at_rest("indexeddb://m");
         assert_eq!((error.code(), error.name()), ("ERR_CORRUPT", "DataError"));
-        let error = Error::argument("weightData", "it must be an ArrayBuffer").at_rest("indexeddb://m");
-        assert_eq!(error.code(), "ERR_CORRUPT");
         let error = Error::NotFound { url: "x".into() }.at_rest("indexeddb://m");
         assert_eq!(error.code(), "ERR_NOT_FOUND");
     }

@@ -16,7 +16,7 @@
 //! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
 //! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `registry`, `route` and `verbs`.
 
-#![cfg_attr(not(feature = "transfers"), allow(dead_code))] // what only transfers use
+#![cfg_attr(not(feature = "node"), allow(dead_code))] // what only transfers, or Node's file system, use
 
 // Floor 0: pure.
 mod dtype;

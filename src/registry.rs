@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Result};
 use crate::store::custom::Custom;
-#[cfg(feature = "transfers")]
+#[cfg(feature = "node")]
 use crate::store::file_system::FileSystem;
 use crate::store::indexed_db::IndexedDb;
 use crate::store::local_storage::LocalStorage;
@@ -42,12 +42,18 @@ macro_rules! stores {
             fn is_same(&self, path: &str, other: &str) -> bool {
                 match self { $($(#[$when])* Self::$store(store) => store.is_same(path, other),)+ Self::Custom(store) => store.is_same(path, other) }
             }
+            fn listed<'a>(&self, path: &'a str) -> &'a str {
+                match self { $($(#[$when])* Self::$store(store) => store.listed(path),)+ Self::Custom(store) => store.listed(path) }
+            }
+            async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+                match self { $($(#[$when])* Self::$store(store) => store.row(path, cx).await,)+ Self::Custom(store) => store.row(path, cx).await }
+            }
             async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
                 match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
             }
             async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
                 let info = match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }?;
-                changed(&self.url(path), "saved");
+                self.changed(path, "saved");
                 Ok(info)
             }
             async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
@@ -56,15 +62,15 @@ macro_rules! stores {
             async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
                 let removed = match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }?;
                 if removed.is_some() {
-                    changed(&self.url(path), "removed");
+                    self.changed(path, "removed");
                 }
                 Ok(removed)
             }
             async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
                 let renamed = match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }?;
                 if renamed.is_some() {
-                    changed(&self.url(to), "saved");
-                    changed(&self.url(from), "removed");
+                    self.changed(to, "saved");
+                    self.changed(from, "removed");
                 }
                 Ok(renamed)
             }
@@ -76,7 +82,7 @@ stores! {
     "localstorage" => LocalStorage,
     "indexeddb" => IndexedDb,
     "memory" => Memory,
-    #[cfg(feature = "transfers")] "file" => FileSystem,
+    #[cfg(feature = "node")] "file" => FileSystem,
 }
 
 /// The schemes that the smaller build does not serve; there the entry asks the other one.
@@ -109,10 +115,12 @@ pub fn use_registry(registry: &JsValue) {
     REGISTRY.set(shared);
 }
 
-/// Tells who watches that a change is committed. What they do cannot undo it.
-fn changed(url: &str, change: &str) {
-    if let Some(tell) = REGISTRY.with_borrow(|registry| registry.changed.clone()) {
-        let _ = tell.call2(&JsValue::UNDEFINED, &url.into(), &change.into());
+impl AnyStore {
+    /// Tells who watches that a change is committed. What they do cannot undo it.
+    fn changed(&self, path: &str, change: &str) {
+        if let Some(tell) = REGISTRY.with_borrow(|registry| registry.changed.clone()) {
+            let _ = tell.call2(&JsValue::UNDEFINED, &self.url(self.listed(path)).into(), &change.into());
+        }
     }
 }
 
@@ -131,15 +139,18 @@ pub fn stores() -> Vec<AnyStore> {
 pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
     let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
     let store = find_store(&url.scheme);
-    let unknown = || Error::UnknownScheme { scheme: url.scheme.clone(), known: known() };
-    Ok((store.ok_or_else(unknown)?, url.path))
+    Ok((store.ok_or_else(|| unknown(url.scheme))?, url.path))
 }
 
-/// All schemes, for an error.
-pub fn known() -> Vec<String> {
+/// That nothing answers to this scheme, at least here.
+pub fn unknown(scheme: String) -> Error {
+    if scheme == "file" {
+        let why = "there are files only in Node (20.16 or later), not in browsers; use indexeddb://".to_owned();
+        return Error::NotSupported { operation: "be used", scheme, why };
+    }
     let stores = stores();
     let schemes = stores.iter().map(Store::scheme).filter(|scheme| *scheme != "file").chain(TRANSFERS);
-    schemes.map(str::to_owned).collect()
+    Error::UnknownScheme { scheme, known: schemes.map(str::to_owned).collect() }
 }
 
 pub fn find_store(scheme: &str) -> Option<AnyStore> {

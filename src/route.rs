@@ -96,7 +96,7 @@ impl Route {
         if let Some(transfer) = Transfer::of_url(&url, &text, cx)? {
             return Ok(Route::Transfer(transfer));
         }
-        Err(Error::UnknownScheme { scheme: url.scheme, known: registry::known() }.into())
+        Err(registry::unknown(url.scheme).into())
     }
 
     /// Whether both are the same place.

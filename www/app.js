@@ -117,9 +117,13 @@ function rowOf(url, info) {
   return row;
 }
 
+let turns = 0;
+
 /** Shows what is stored, and puts the focus on the row of `url` when there is one. */
 async function refresh(url) {
+  const turn = ++turns;
   const models = Object.entries(await listModels()).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (turn !== turns) return; // a newer one is under way
   $('#list tbody').replaceChildren(...models.map(([key, info]) => rowOf(key, info)));
   $('#list').hidden = models.length === 0;
   $('#empty').hidden = models.length > 0;
@@ -159,9 +163,10 @@ function onOpen(source, words) {
 
 function onCheck(url) {
   return run(`Checking ${url}`, async () => {
-    const { damage, weightDataBytes } = await verify(url);
-    if (damage) throw damage;
-    return `Checked ${url}: all ${humane(weightDataBytes)} of weights are there.`;
+    const info = await verify(url);
+    [...$('#list tbody').rows].find((row) => row.dataset.url === url)?.replaceWith(rowOf(url, info));
+    if (info.damage) throw info.damage;
+    return `Checked ${url}: all ${humane(info.weightDataBytes)} of weights are there.`;
   });
 }
 
@@ -225,7 +230,7 @@ function ask(action, row, button) {
   fillStores(store, stores, stores.find((s) => s.scheme !== scheme)?.scheme);
   name.value = path;
   go.textContent = action === 'remove' ? 'Remove it' : `${button.textContent} it`;
-  const close = () => { panel.remove(); button.focus(); };
+  const close = () => { panel.remove(); refresh(url).catch(complain); };
   cancel.addEventListener('click', close);
   form.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
   form.addEventListener('submit', (event) => {
@@ -270,8 +275,8 @@ addEventListener('drop', (event) => {
 });
 $('#reload').addEventListener('click', () => location.reload());
 $('#keep').addEventListener('click', onKeep);
-// An open panel is somebody's work: it stays until the next change.
-watchModels(({ here }) => { if (!here && !$('#list .panel')) refresh(); });
+// An open panel is somebody's work: the list waits until it is closed.
+watchModels(({ here }) => { if (!here && !$('#list .panel')) refresh().catch(complain); });
 await run('Starting', async () => {
   await tf.setBackend('cpu'); // small models: quicker there than on a graphics card, and the same bits every time
   await refresh();

@@ -10,7 +10,7 @@ use crate::js::{self, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 20] = [
     "signal",
     "onProgress",
     "overwrite",
@@ -31,21 +31,20 @@ const KNOWN: [&str; 21] = [
     "files",
     "fieldNames",
     "cache",
-    "verify",
 ];
 
 /// Fields of a RequestInit that may stand among the options, as in TF.js before 1.0 and in its tutorial.
 const BARE_INIT: [&str; 9] =
     ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
 
-/// That there are only options that we know, and texts where nobody else would check it.
+/// That there are only options that we know, or `more`, and texts where nobody else would check it.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] that names the option.
-pub(super) fn check_names(options: &Object) -> Result<()> {
+pub(super) fn check_names(options: &Object, more: &[&str]) -> Result<()> {
     for key in Object::keys(options) {
         let key = key.as_string().unwrap_or_default();
-        if !KNOWN.contains(&key.as_str()) && !BARE_INIT.contains(&key.as_str()) {
+        if ![&KNOWN[..], &BARE_INIT, more].iter().any(|known| known.contains(&key.as_str())) {
             return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
         }
     }

@@ -3,7 +3,7 @@
 use js_sys::{ArrayBuffer, Object};
 use wasm_bindgen::JsValue;
 
-use super::{Entry, Store, Which, corrupt};
+use super::{Entry, Store, Which, corrupt, stored_model};
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
@@ -30,7 +30,7 @@ impl Store for Custom {
         if artifacts.is_undefined() || artifacts.is_null() {
             return Err(Error::NotFound { url }.into());
         }
-        let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(&url))?;
+        let mut model = stored_model(&artifacts, &url)?;
         model.saved = self.find(path, cx).await.ok().and_then(|entry| entry.saved());
         Ok(model)
     }
@@ -56,6 +56,13 @@ impl Store for Custom {
             Entry { path, info, damage }
         };
         Ok(paths.iter().filter_map(|path| js::text(&path)).map(entry).collect())
+    }
+
+    async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+        match self.find(path, cx).await {
+            Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {

@@ -38,6 +38,10 @@ impl Store for FileSystem {
         path == other || disk::resolved(path).is_some_and(|path| Some(path) == disk::resolved(other))
     }
 
+    fn listed<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_suffix("/model.json").unwrap_or(path).trim_end_matches(['/', '\\'])
+    }
+
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (disk, url) = (Disk::new("load")?, self.url(path));
         let place = disk.place(path).await;
@@ -104,6 +108,15 @@ impl Store for FileSystem {
             entries.push(self.entry(&disk, &format!("{root}{below}")).await);
         }
         Ok(entries)
+    }
+
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        let disk = Disk::new("verify")?;
+        let place = disk.place(path).await;
+        match disk.stat(&place.of(&place.json)).await {
+            Err(failure) if disk::is_not_found(&failure) => Ok(None),
+            _ => Ok(Some(self.entry(&disk, path).await)),
+        }
     }
 
     async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {

@@ -1,6 +1,6 @@
 //! `localstorage://`: TF.js's five keys, with a checksum in the info, so that a mixture of two saves is found out.
 
-use js_sys::{Array, ArrayBuffer, JsString, Map};
+use js_sys::{Array, ArrayBuffer, Date, JsString, Map};
 use wasm_bindgen::prelude::*;
 
 use super::{Entry, Store, Which, corrupt};
@@ -38,6 +38,8 @@ const PARTS: [&str; 5] = ["info", "model_topology", "weight_specs", "weight_data
 /// A save in another tab reaches this one key by key, each a little later (150 ms were seen), lock or no lock:
 /// what looks damaged is looked at again so many times, so many milliseconds apart.
 const LOOKS: (u32, u32) = (5, 40);
+/// Milliseconds after which a save has come through for certain. Its info, which has the date, comes first.
+const YOUNG: f64 = 5000.0;
 
 /// The Local Storage of this origin.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,17 +52,18 @@ impl Store for LocalStorage {
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (storage, url) = (texts("load")?, self.url(path));
-        let mut outcome = Stored::of(&storage, path)?.decode(&url);
+        let mut stored = Stored::of(&storage, path)?;
         for _ in 0..LOOKS.0 {
+            let outcome = stored.decode(&url);
             let is_damaged = outcome.as_ref().err().and_then(js::Failure::error);
-            if !matches!(is_damaged, Some(Error::Corrupt { .. })) {
-                break;
+            if !matches!(is_damaged, Some(Error::Corrupt { .. })) || !is_young(stored.saved()) {
+                return outcome;
             }
             js::sleep(LOOKS.1).await;
             cx.check()?;
-            outcome = Stored::of(&storage, path)?.decode(&url);
+            stored = Stored::of(&storage, path)?;
         }
-        outcome
+        stored.decode(&url)
     }
 
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
@@ -82,15 +85,22 @@ impl Store for LocalStorage {
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let storage = texts("list")?;
         let mut entries = self.entries(&storage)?;
+        let is_doubtful = |entry: &Entry| entry.damage.is_some() && is_young(entry.saved());
         for _ in 0..LOOKS.0 {
-            if entries.iter().all(|entry| entry.damage.is_none()) {
+            if !entries.iter().any(is_doubtful) {
                 break;
             }
             js::sleep(LOOKS.1).await;
             cx.check()?;
-            entries = self.entries(&storage)?;
+            // Once it was whole, it is: another save may have begun meanwhile.
+            let again = |entry| if is_doubtful(&entry) { self.entry(&storage, entry.path) } else { Some(entry) };
+            entries = entries.into_iter().filter_map(again).collect();
         }
         Ok(entries)
+    }
+
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        Ok(self.entry(&texts("verify")?, path.to_owned()))
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
@@ -145,15 +155,23 @@ impl LocalStorage {
             }
         }
         let paths = Array::from(&found.keys());
-        Ok(paths.iter().filter_map(|path| Some(self.entry(storage, js::text(&path)?))).collect())
+        Ok(paths.iter().filter_map(|path| self.entry(storage, js::text(&path)?)).collect())
     }
 
-    /// A row; a text that cannot be read is damage.
-    fn entry(&self, storage: &Texts, path: String) -> Entry {
-        let looked = Stored::of(storage, &path).map(|stored| stored.look(&self.url(&path)));
-        let (info, damage) = looked.unwrap_or_else(|failure| (None, failure.error().cloned()));
-        Entry { path, info, damage }
+    /// A row, if something is there; a text that cannot be read is damage.
+    fn entry(&self, storage: &Texts, path: String) -> Option<Entry> {
+        let (info, damage) = match Stored::of(storage, &path) {
+            Ok(stored) if stored.is_empty() => return None,
+            Ok(stored) => stored.look(&self.url(&path)),
+            Err(failure) => (None, failure.error().cloned()),
+        };
+        Some(Entry { path, info, damage })
     }
+}
+
+/// Whether what is damaged may still be on its way from another tab.
+fn is_young(saved: Option<f64>) -> bool {
+    saved.is_none_or(|saved| (Date::now() - saved).abs() < YOUNG)
 }
 
 fn texts(operation: &'static str) -> Result<Texts> {

@@ -54,6 +54,10 @@ impl Store for Memory {
         Ok(paths.iter().filter_map(|path| entry(js::text(&path)?)).collect())
     }
 
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        Ok(self.find(path).ok().map(|(_, info)| Entry::sound(path, info)))
+    }
+
     async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {
         let (_, info) = self.find(path)?;
         if !which.is(Some(info.saved)) {

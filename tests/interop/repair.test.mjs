@@ -73,10 +73,14 @@ async function damageRecords(lookText) {
     return answer;
   };
   const parts = {
-    info: ['model_info_store', 'modelArtifactsInfo'], record: ['models_store', 'modelArtifacts'],
-    weightSpecs: ['models_store', 'modelArtifacts', 'weightSpecs'], weightData: ['models_store', 'modelArtifacts', 'weightData'],
+    info: ['model_info_store', 'modelArtifactsInfo'], record: ['models_store', 'modelArtifacts'], 'its info': ['models_store', 'modelArtifactsInfo'],
+    modelTopology: ['models_store', 'modelArtifacts', 'modelTopology'], weightSpecs: ['models_store', 'modelArtifacts', 'weightSpecs'],
+    weightData: ['models_store', 'modelArtifacts', 'weightData'],
   };
-  const cut = { info: { dateSaved: 'never' }, record: {}, weightSpecs: [{ name: 'w', shape: [3] }], weightData: new ArrayBuffer(396) };
+  const cut = {
+    info: { dateSaved: 'never' }, record: {}, 'its info': { dateSaved: 'never' }, modelTopology: { class_name: 'Test' },
+    weightSpecs: [{ name: 'w', shape: [3] }], weightData: new ArrayBuffer(396),
+  };
   const damages = { missing: () => undefined, cut: (part) => cut[part], 'of a wrong type': () => 42 };
   const rows = [];
   const attempt = async (part, damage, harm) => {
@@ -117,14 +121,17 @@ for (const engine of ENGINES) {
   test(`${engine}: every damage to the two records of IndexedDB`, async () => {
     const page = await openIn(engine);
     const rows = await page.evaluate(damageRecords, look.toString());
-    // An info that is damaged leaves the model loadable: it is TF.js's own copy in the record that counts.
-    const [infos, models] = [true, false].map((is) => rows.filter((row) => (row.part === 'info' || row.part === 'model_info_store') === is));
-    for (const row of infos) {
-      assert.deepEqual([row.load, row.listed, row.thorough], ['loads', 'ERR_CORRUPT', 'ERR_CORRUPT'], JSON.stringify(row));
+    // TF.js looks at no info when it loads, and of a topology only at what it understands; so do we, and `verify` tells.
+    const isHarmless = ({ part, damage }) => ['info', 'model_info_store', 'its info'].includes(part) || (part === 'modelTopology' && damage !== 'missing');
+    for (const row of rows.filter(isHarmless)) {
+      const seen = row.part === 'info' || row.part === 'model_info_store' ? 'ERR_CORRUPT' : 'sound';
+      assert.deepEqual([row.load, row.listed, row.thorough, row.verify?.code], ['loads', seen, 'ERR_CORRUPT', 'ERR_CORRUPT'], JSON.stringify(row));
+      assert.ok(row.verify.file && row.verify.expected && row.verify.received, JSON.stringify(row));
       assert.deepEqual([row.others, row.removed, row.left], [['sound', 'sound'], 'removed', 'nothing']);
     }
+    const models = rows.filter((row) => !isHarmless(row));
     check(models, { seenOnlyByReading: (part) => part !== 'models_store' });
-    assert.equal(rows.length, 14);
+    assert.equal(rows.length, 20);
     await page.close();
   });
 }
@@ -156,15 +163,46 @@ test('Node: every damage to the files of a folder', async () => {
   assert.equal(rows.length, 7);
 });
 
-test('registered stores and memory://: what a load says, verify tells', async () => {
-  const { registerStore, verify, listModels } = await import(PACKAGE);
+test('registered stores and memory://: what a load says, verify tells, and no model keeps the others from being checked', async () => {
+  const { load, registerStore, save, verify, listModels } = await import(PACKAGE);
   const info = { dateSaved: new Date(), modelTopologyType: 'JSON', weightDataBytes: 400 };
-  const models = { sound: plain('sound', 1, 400), cut: { ...plain('cut', 2, 400), weightData: new ArrayBuffer(396) }, odd: 42 };
+  const models = { sound: plain('sound', 1, 400), cut: { ...plain('cut', 2, 400), weightData: new ArrayBuffer(396) }, odd: 42, gone: undefined };
   registerStore('repair', {
-    save() {}, remove() {}, load: async (path) => models[path], list: async () => Object.fromEntries(Object.keys(models).map((path) => [path, info])),
+    save() {},
+    remove() {},
+    load: async (path) => (path === 'throws' ? Promise.reject(new Error('mine')) : models[path]),
+    list: async () => Object.fromEntries([...Object.keys(models), 'throws'].map((path) => [path, info])),
   });
-  const marks = Object.entries(await listModels('repair://', { verify: true })).map(([url, { damage }]) => [url, damage?.code]);
-  assert.deepEqual(marks, [['repair://sound', undefined], ['repair://cut', 'ERR_CORRUPT'], ['repair://odd', 'ERR_CORRUPT']]);
+  const circle = { ...plain('circle', 1, 400) };
+  circle.userDefinedMetadata = { circle };
+  await save(circle, 'memory://circle');
+  const progress = [];
+  const all = await listModels({ verify: true, onProgress: (fraction, { loaded, total }) => progress.push([fraction, loaded, total]) });
+  assert.deepEqual(Object.entries(all).map(([url, { damage }]) => [url, damage?.code]), [['memory://circle', undefined], ['repair://sound', undefined],
+    ['repair://cut', 'ERR_CORRUPT'], ['repair://odd', 'ERR_CORRUPT'], ['repair://gone', 'ERR_CORRUPT'], ['repair://throws', 'ERR_STORAGE']]);
+  assert.deepEqual(progress.at(-1), [1, 2400, 2400]);
   const { damage, weightDataBytes } = await verify('repair://cut');
   assert.deepEqual([damage.file, damage.expected, damage.received, weightDataBytes], ['weightData', '400 bytes', '396 bytes', 400]);
+  await assert.rejects(verify('repair://nowhere'), { code: 'ERR_NOT_FOUND' });
+  for (const misplaced of [save(circle, 'memory://m', { verify: true }), load('memory://circle', { verify: true })]) {
+    await assert.rejects(misplaced, { code: 'ERR_INVALID_ARGUMENT', argument: 'options.verify' });
+  }
+});
+
+test('an info of another writer, without sizes, is no damage', async () => {
+  const page = await openIn('chromium');
+  const outcome = await page.evaluate(async () => {
+    const { save, load, verify } = await T.library('tfpersist');
+    await save(T.plain('m', 1, 400), 'indexeddb://m');
+    const db = await T.done(indexedDB.open('tensorflowjs'));
+    for (const name of ['models_store', 'model_info_store']) {
+      const record = await T.done(db.transaction(name).objectStore(name).get('m'));
+      record.modelArtifactsInfo = { dateSaved: new Date(), modelTopologyType: 'JSON' };
+      await T.done(db.transaction(name, 'readwrite').objectStore(name).put(record));
+    }
+    db.close();
+    return [(await load('indexeddb://m')).weightData.byteLength, (await verify('indexeddb://m')).damage ?? 'sound'];
+  });
+  assert.deepEqual(outcome, [400, 'sound']);
+  await page.close();
 });
