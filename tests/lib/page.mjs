@@ -8,8 +8,9 @@ import * as models from './models.mjs';
 import * as picked from './picked.mjs';
 import * as refused from './refused.mjs';
 import * as reload from './reload.mjs';
+import * as rows from './rows.mjs';
 import * as storage from './storage.mjs';
 
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
-globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...storage };
+globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...storage };
