@@ -1,4 +1,5 @@
 // What the tests' functions find in the page as `T`.
+import * as actors from './actors.mjs';
 import * as artifacts from './artifacts.mjs';
 import * as bytes from './bytes.mjs';
 import * as cases from './cases.mjs';
@@ -10,7 +11,8 @@ import * as refused from './refused.mjs';
 import * as reload from './reload.mjs';
 import * as rows from './rows.mjs';
 import * as storage from './storage.mjs';
+import * as tabs from './tabs.mjs';
 
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
-globalThis.T = { ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...storage };
+globalThis.T = { ...actors, ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...storage, ...tabs };
