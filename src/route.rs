@@ -173,7 +173,9 @@ impl Route {
 /// Whether it is a URL for `fetch` that no scheme of ours begins: `models/m.json`, `blob:...`.
 fn is_relative(text: &str) -> bool {
     let first = text.split(['/', '?', '#']).next().unwrap_or_default();
-    !first.contains(':') && !text.is_empty() && !text.contains("://")
+    // A store without its colon is a slip, and no folder of a server's.
+    let is_slip = text.contains("//") && registry::SCHEMES.contains(&&*first.to_ascii_lowercase());
+    !is_slip && !first.contains(':') && !text.is_empty() && !text.contains("://")
         || text.starts_with("blob:")
         || text.starts_with("data:")
 }

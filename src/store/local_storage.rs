@@ -38,6 +38,8 @@ const PARTS: [&str; 5] = ["info", "model_topology", "weight_specs", "weight_data
 /// A save in another tab reaches this one key by key, each a little later (150 ms were seen), lock or no lock:
 /// what looks damaged is looked at again so many times, so many milliseconds apart.
 const LOOKS: (u32, u32) = (5, 40);
+/// And so often before a write, when another tab has left word that it wrote.
+const CATCH_UP: u32 = 25;
 /// Milliseconds after which a save has come through for certain. Its info, which has the date, comes first.
 const YOUNG: f64 = 5000.0;
 
@@ -76,9 +78,11 @@ impl Store for LocalStorage {
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
         let save = Stored::encode(&model.header, &data)?;
         let _lock = locks::exclusive(&url, cx).await?;
+        let noted = self.catch_up(&storage, path, cx).await?;
         cx.check()?;
-        let (info, save) = save.dated_after(may_replace(&storage, path, &url, cx)?, &url)?;
+        let (info, save) = save.dated_after(later(noted, may_replace(&storage, path, &url, cx)?), &url)?;
         replace(&storage, &save.changes(path), &url)?;
+        locks::leave_note(&url, saved_at(info.saved), cx).await;
         Ok(info)
     }
 
@@ -106,6 +110,7 @@ impl Store for LocalStorage {
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
         let (storage, url) = (texts("remove")?, self.url(path));
         let _lock = locks::exclusive(&url, cx).await?;
+        self.catch_up(&storage, path, cx).await?;
         cx.check()?;
         let stored = Stored::of(&storage, path)?;
         if stored.is_empty() {
@@ -117,6 +122,7 @@ impl Store for LocalStorage {
             return Ok(None);
         }
         replace(&storage, &Stored::default().changes(path), &url)?;
+        locks::leave_note(&url, removed_at(entry.saved()), cx).await;
         Ok(Some(entry))
     }
 
@@ -125,10 +131,12 @@ impl Store for LocalStorage {
         // Always in the same order, so that two tabs cannot wait for each other.
         let _first = locks::exclusive(&self.url(from.min(to)), cx).await?;
         let _second = locks::exclusive(&self.url(from.max(to)), cx).await?;
+        self.catch_up(&storage, from, cx).await?;
+        let noted = self.catch_up(&storage, to, cx).await?;
         cx.check()?;
         let stored = Stored::of(&storage, from)?;
-        stored.decode(&source)?;
-        let (info, stored) = stored.dated_after(may_replace(&storage, to, &url, cx)?, &source)?;
+        let saved = stored.decode(&source)?.saved;
+        let (info, stored) = stored.dated_after(later(noted, may_replace(&storage, to, &url, cx)?), &source)?;
         let (added, removed) = (stored.changes(to), Stored::default().changes(from));
         // The new one first: a browser that is killed in between has the old one still.
         let copied_first = replace(&storage, &[added.clone(), removed.clone()].concat(), &url);
@@ -139,11 +147,47 @@ impl Store for LocalStorage {
             }
             _ => copied_first?,
         }
+        locks::leave_note(&source, removed_at(saved), cx).await;
+        locks::leave_note(&url, saved_at(info.saved), cx).await;
         Ok(Some(info))
     }
 }
 
+/// A note that what was saved at that time is there, or gone again. The greatest is the latest.
+fn saved_at(date: f64) -> i64 {
+    date as i64 * 2
+}
+
+fn removed_at(date: Option<f64>) -> i64 {
+    saved_at(date.unwrap_or_else(Date::now)) + 1
+}
+
+fn later(noted: Option<f64>, replaced: Option<f64>) -> Option<f64> {
+    replaced.into_iter().chain(noted).reduce(f64::max)
+}
+
 impl LocalStorage {
+    /// Waits, under the lock, until this tab sees what another one did last at a path; gives the date of it. Who wrote without would write
+    /// between strings that are still on their way, and leave a mixture of both.
+    async fn catch_up(&self, storage: &Texts, path: &str, cx: &Context) -> Result<Option<f64>> {
+        let url = self.url(path);
+        let Some(note) = locks::last_note(&url, cx).await else { return Ok(None) };
+        let date = (note.words / 2) as f64;
+        for _ in 0..CATCH_UP {
+            let stored = Stored::of(storage, path)?;
+            let is_seen = match note.words % 2 {
+                0 => stored.saved() >= Some(date) && stored.decode(&url).is_ok(),
+                _ => stored.is_empty() || stored.saved() > Some(date),
+            };
+            if note.is_mine || is_seen {
+                break;
+            }
+            js::sleep(LOOKS.1).await;
+            cx.check()?;
+        }
+        Ok(Some(date))
+    }
+
     /// All rows, as they are now.
     fn entries(&self, storage: &Texts) -> Result<Vec<Entry>> {
         let found = Map::new();

@@ -14,7 +14,7 @@ const MS = 8000;
  */
 const STORES = {
   indexeddb: { sizes: [1e5, 1e6, 3e6, 8e6], torn: [], worker: true, rest: 0 },
-  localstorage: { sizes: [2e5, 2e5], torn: ['ERR_CORRUPT'], worker: false, rest: 20 },
+  localstorage: { sizes: [2e5, 2e5], torn: [], worker: false, rest: 20 },
 };
 
 /** Name of each model -> the arguments of `plain`; the token belongs to nobody. */
