@@ -9,8 +9,8 @@ const PATIENCE = 20000; // ms, for one call
 const MS = 8000;
 
 /**
- * Local Storage goes from process to process string by string, in no order with Web Locks: there a mixture can arise, and stay, but must be
- * detected. The pauses let the others' strings come through: Chromium holds them back from a tab that has just written the same keys.
+ * Local Storage goes from process to process string by string, in no order with Web Locks. The pauses let the others' strings come through:
+ * Chromium holds them back from a tab that has just written the same keys. `torn` is what a store may come to all the same: nothing.
  */
 const STORES = {
   indexeddb: { sizes: [1e5, 1e6, 3e6, 8e6], torn: [], worker: true, rest: 0 },
