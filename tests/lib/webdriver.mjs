@@ -21,11 +21,12 @@ export function freePort() {
 
 /** How each driver is started, and what its sessions ask for. */
 const DRIVERS = {
-  firefox: (port, { prefs = {} }) => ({
+  firefox: (port, { prefs = {}, profile, binary = process.env.FIREFOX ?? '/usr/bin/firefox-esr' }) => ({
     command: process.env.GECKODRIVER ?? (fs.existsSync(`${cargoBin}/geckodriver`) ? `${cargoBin}/geckodriver` : 'geckodriver'),
     args: [`--port=${port}`, '--websocket-port=0'],
     capabilities: { alwaysMatch: { 'moz:firefoxOptions': {
-      binary: process.env.FIREFOX ?? '/usr/bin/firefox-esr', args: ['-headless'], prefs,
+      binary, prefs,
+      args: ['-headless', ...(profile === undefined ? [] : ['-profile', profile])],
     } } },
   }),
   webkit: (port, { env }) => ({
@@ -80,10 +81,13 @@ async function startDriver(engine, options) {
   }
 }
 
-/** A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, `env` is for scripts/webkit-app.py. */
+/**
+ * A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, as are `profile`, a folder in which its
+ * data stays, and `binary`; `env` is for scripts/webkit-app.py.
+ */
 export async function session(engine, url, options = {}) {
   const { driver, base, capabilities } = await startDriver(engine, options);
-  const { sessionId } = await call(base, 'POST', '/session', { capabilities });
+  const { sessionId, capabilities: got } = await call(base, 'POST', '/session', { capabilities });
   const at = `/session/${sessionId}`;
   await call(base, 'POST', `${at}/timeouts`, { script: 120000, pageLoad: 60000 });
   const evaluate = async (work, argument) => {
@@ -100,10 +104,24 @@ export async function session(engine, url, options = {}) {
       await sleep(50);
     }
   };
-  await call(base, 'POST', `${at}/url`, { url });
-  await ready();
+  const goto = async (where) => {
+    await call(base, 'POST', `${at}/url`, { url: where });
+    await ready();
+  };
+  await goto(url);
   return {
     evaluate,
+    goto,
+    /** The page in a tab of its own: going on in one whose process was killed may take for ever. */
+    async reopen(where) {
+      const { handle } = await call(base, 'POST', `${at}/window/new`, { type: 'tab' });
+      await call(base, 'POST', `${at}/window`, { handle });
+      await goto(where);
+    },
+    /** Firefox's own process. */
+    pid: got['moz:processID'],
+    /** Ends what is left of the driver when the browser was killed. */
+    abandon: () => end(driver, 'SIGKILL'),
     /** Chooses files in the file input that the selector finds, as a person would. */
     async choose(selector, paths) {
       const element = await call(base, 'POST', `${at}/element`, { using: 'css selector', value: selector });
