@@ -7,8 +7,13 @@ import { family } from './processes.mjs';
 
 async function startChromium(profile, url) {
   const context = await chromium.launchPersistent(profile);
-  let page = context.pages()[0] ?? await context.newPage();
-  await chromium.open(page, url);
+  let page, crashed;
+  const open = async (fresh, where) => {
+    page = fresh;
+    crashed = page.waitForEvent('crash', { timeout: 0 }).catch(() => {}); // it is closed instead
+    await chromium.open(page, where);
+  };
+  await open(context.pages()[0] ?? await context.newPage(), url);
   const { id } = (await chromium.processes(context)).find((p) => p.type === 'browser');
   return {
     pid: id,
@@ -24,8 +29,10 @@ async function startChromium(profile, url) {
     /** Another page in the place of the one whose renderer is dead. */
     async reopen(where) {
       const dead = page;
-      page = await context.newPage();
-      await chromium.open(page, where);
+      await crashed;
+      // The spare process that it first gets may have been among the killed ones.
+      const fresh = await context.newPage().catch(() => context.newPage());
+      await open(fresh, where);
       await dead.close();
     },
     close: () => context.close(),

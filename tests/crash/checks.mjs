@@ -46,6 +46,14 @@ function wrongs(states, { old, now, subject, mayBeMixed }) {
   return found;
 }
 
+/**
+ * A move into Local Storage is as lasting as Local Storage: the copy is read back from it, but only the engine knows when it is on the
+ * disk, and a browser that is killed before loses it, when the source in IndexedDB is gone for good. Exactly that, and nothing else.
+ */
+const isUnwritten = ({ verb, how, target }, found, { old, now }) => verb === 'out' && how === 'browser' && target === 'localstorage'
+  && same(found, Object.fromEntries([['indexeddb', now], ['localstorage', old]].flatMap(([scheme, urls]) => (
+    Object.entries(urls).filter(([url]) => schemeOf(url) === scheme)))));
+
 /** Whether nobody promised that what has resolved outlives this: Local Storage's writes are on their way for a while. */
 const mayForget = ({ how, store, target }) => how === 'browser' || (how === 'renderer' && [store, target].includes('localstorage'));
 
@@ -59,6 +67,9 @@ export function judge(round, { rows, old, now, subject, resolved }) {
   const states = Object.fromEntries(Object.entries(rows).map(([url, row]) => [url, state(url, row, mayBeMixed(url))]));
   const found = Object.fromEntries(Object.entries(states).filter(([, is]) => is !== 'absent'));
   const name = whole(found, { ...round, old, now });
+  if (!name && isUnwritten(round, found, { old, now })) {
+    return { name, wrongs: [['not written', 'the copy was not yet on the disk, and the source is gone']], states };
+  }
   const list = name ? [] : wrongs(states, { old, now, subject, mayBeMixed });
   const isKept = name === 'new' || list.some(([column]) => column === 'detected');
   if (resolved && !isKept) {

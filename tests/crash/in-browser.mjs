@@ -52,7 +52,7 @@ export class InBrowser {
   /** Runs the work and interrupts it; gives what was heard. */
   async #interrupt(round) {
     const { report, heard } = this.signals.expect(round.id);
-    const delay = round.when === 'after' ? 'after' : Math.round(round.when * this.durations.expected(round));
+    const delay = this.durations.delay(round);
     const { lib, verb, urls, models, options, how } = round;
     const victims = how === 'renderer' ? await this.#browser.renderers() : family(this.#browser.pid);
     const born = await this.#browser.evaluate(() => globalThis.T.born);
@@ -63,7 +63,7 @@ export class InBrowser {
       await (delay === 'after' ? heard.ended : heard.began.then(() => sleep(delay)));
       await this.#kill(how, victims, lib);
     }
-    return { outcome: heard.outcome, took: heard.took, delay };
+    return { outcome: heard.outcome, took: heard.took, lag: heard.lag, delay };
   }
 
   async #kill(how, victims, lib) {

@@ -29,7 +29,7 @@ export class InFolders {
 
   async #interrupt(round) {
     const { heard } = this.signals.expect(round.id);
-    const delay = round.when === 'after' ? 'after' : Math.round(round.when * this.durations.expected(round));
+    const delay = this.durations.delay(round);
     const { verb, models, options } = round;
     const job = { verb, urls: round.urls.map((url) => real(url, this.#at)), models, options };
     const child = spawn(process.execPath, [CHILD, JSON.stringify(job)], { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -30,12 +30,17 @@ export async function start({ lib, verb, urls, models, options, report, reload }
   const made = models.map((model) => plain(...model));
   await verbs.listModels(); // all is loaded: what is timed is the work alone
   const tell = (what) => navigator.sendBeacon(`${report}&what=${encodeURIComponent(what)}`);
+  const leave = () => {
+    tell('leaves');
+    location.reload();
+  };
+  addEventListener('pagehide', () => tell('left'));
   setTimeout(async () => {
     tell('began');
-    if (typeof reload === 'number') setTimeout(() => location.reload(), reload);
+    if (typeof reload === 'number') setTimeout(leave, reload);
     const { error } = await attempt(() => WORK[verb](verbs, urls, made, options), PATIENCE);
     tell(error ? `rejected: ${error.code ?? error.name}: ${error.message}` : 'resolved');
-    if (reload === 'after') location.reload();
+    if (reload === 'after') leave();
   }, SOON);
 }
 

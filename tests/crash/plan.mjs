@@ -12,7 +12,7 @@ const SHARES = [
 ];
 const VERBS = {
   indexeddb: ['save', 'overwrite', 'copy', 'move', 'out', 'remove'],
-  localstorage: ['save', 'overwrite', 'again', 'again', 'copy', 'move', 'out', 'remove'],
+  localstorage: ['save', 'overwrite', 'again', 'again', 'again', 'copy', 'move', 'out', 'remove'],
   file: ['save', 'overwrite', 'copy', 'move', 'remove'],
 };
 const HOW = { indexeddb: ['reload', 'renderer', 'browser'], localstorage: ['reload', 'renderer', 'browser'], file: ['child'] };
@@ -38,6 +38,7 @@ function* pairs(first, second, next) {
 
 /** The cells `[engine, store, rounds]` of `count` rounds. What is over goes where most are. */
 function cells(shares, count) {
+  if (shares.length === 0) return [];
   const sum = shares.reduce((n, [, , share]) => n + share, 0);
   const rows = shares.map(([engine, store, share]) => [engine, store, Math.floor((count * share) / sum)]);
   for (let left = count - rows.reduce((n, [, , rounds]) => n + rounds, 0), i = 0; left > 0; left--, i++) rows[i % rows.length][2] += 1;

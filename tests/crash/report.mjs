@@ -1,7 +1,7 @@
 // The table of a run, and what can be repeated of its failures.
 
 const COUNTED = ['rounds', 'in the middle', 'old', 'new', 'both', 'torn', 'lost', 'ghosts', 'strict lost', 'silently wrong', 'detected',
-  'default lost', 'orphans', 'failed'];
+  'not written', 'default lost', 'orphans', 'failed'];
 /** Ours must have none of these. */
 export const FORBIDDEN = ['torn', 'lost', 'ghosts', 'strict lost', 'silently wrong', 'orphans', 'failed'];
 const TEARS = ['torn', 'lost', 'ghosts'];

@@ -1,7 +1,10 @@
 // What a round tells while it works: that it began, and how it ended. A page tells by `sendBeacon`, a process by lines.
 import http from 'node:http';
 
-/** What was heard of one round: `began` and `ended` are promises of the moment; `outcome` is `resolved`, `rejected: ...` or null. */
+/**
+ * What was heard of one round: `began` and `ended` are promises; `outcome` is `resolved`, `rejected: ...` or null; `took` are the
+ * milliseconds of the work, `lag` those from the call of `location.reload()` to the end of the page.
+ */
 class Heard {
   constructor() {
     this.outcome = null;
@@ -13,11 +16,16 @@ class Heard {
     const now = performance.now();
     if (what === 'began') {
       this.since = now;
-      return this.onBegan(now);
+      this.onBegan();
+    } else if (what === 'leaves') {
+      this.leaves = now;
+    } else if (what === 'left') {
+      this.lag = now - this.leaves;
+    } else {
+      this.outcome = what;
+      this.took = now - this.since;
+      this.onEnded();
     }
-    this.outcome = what;
-    this.took = now - this.since;
-    return this.onEnded(now);
   }
 }
 
