@@ -17,6 +17,7 @@ export class InBrowser {
 
   constructor(engine, server, signals, durations) {
     Object.assign(this, { engine, server, signals, durations });
+    process.once('exit', () => this.#forget());
   }
 
   #url = (lib) => `${this.server.url}/tests/crash/page.html?${lib}`;
@@ -101,6 +102,10 @@ export class InBrowser {
 
   async close() {
     await this.#browser?.close();
+    this.#forget();
+  }
+
+  #forget() {
     fs.rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 }

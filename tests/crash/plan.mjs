@@ -16,8 +16,10 @@ const VERBS = {
   file: ['save', 'overwrite', 'copy', 'move', 'remove'],
 };
 const HOW = { indexeddb: ['reload', 'renderer', 'browser'], localstorage: ['reload', 'renderer', 'browser'], file: ['child'] };
-/** Bytes of a model: at least, at most. Sizes are spread evenly over their logarithms, so most are small. */
-const SIZES = { indexeddb: [MB, 128 * MB], localstorage: [MB / 64, MB], file: [MB, 64 * MB], control: [16 * MB, 64 * MB] };
+/**
+ * Bytes of a model: at least, at most. Sizes are spread evenly over their logarithms, so most are small. What is
+ * saved again and again is large: a renderer that dies has then more under way. */
+const SIZES = { indexeddb: [MB, 128 * MB], localstorage: [MB / 64, MB], again: [MB / 4, MB], file: [MB, 64 * MB], control: [16 * MB, 64 * MB] };
 const CONTROL = { engines: [['chromium', 3], ['firefox', 2]], verbs: ['overwrite', 'save', 'move'] };
 
 export const KEEPER = ['keeper', 7, 2 ** 18];
@@ -48,13 +50,13 @@ function cells(shares, count) {
 const urlOf = (store, path) => (store === 'file' ? `file://${FOLDER}/${path}` : `${store}://${path}`);
 
 /** What must be there before and after, as URL -> arguments of `plain`; `both` where a copy may be seen beside its source. */
-function scene({ verb, store, target, X, Y, Z }) {
+function scene({ verb, store, target, X, Y, Z, twin }) {
   const [a, b] = [urlOf(store, 'a'), urlOf(target, 'b')];
   const there = Z ? { [b]: Z } : {}; // sometimes the destination is replaced
   return {
     save: { urls: [a], old: {}, new: { [a]: Y }, models: [Y] },
     overwrite: { urls: [a], old: { [a]: X }, new: { [a]: Y }, models: [Y] },
-    again: { urls: [a], old: { [a]: X }, new: { [a]: Y }, models: [Y, X] },
+    again: { urls: [a], old: { [a]: X }, new: { [a]: twin }, models: [twin, X] },
     copy: { urls: [a, b], old: { [a]: X, ...there }, new: { [a]: X, [b]: X }, models: [] },
     move: { urls: [a, b], old: { [a]: X, ...there }, new: { [b]: X }, models: [] },
     out: { urls: [a, b], old: { [a]: X, ...there }, new: { [b]: X }, models: [] },
@@ -70,6 +72,7 @@ function models(id, [least, most], next) {
   return {
     X: [`x${id}`, base * 3 + 1, size],
     Y: [`the-new-y${id}`, base * 3 + 2, bytes()],
+    twin: [`w${id}`, base * 3 + 4, size], // as long as X in each part: no size tells a mixture of both
     Z: next() < 0.5 ? [`z${id}`, base * 3 + 3, Math.min(bytes(), 4 * MB)] : null,
   };
 }
@@ -89,17 +92,17 @@ function roundOf(id, seed, fixed) {
   const next = random(seed * 1000003 + [...String(id)].reduce((n, c) => n * 131 + c.charCodeAt(0), 1));
   const other = store === 'indexeddb' ? 'localstorage' : 'indexeddb';
   const target = verb === 'out' ? other : store;
-  const sizes = lib === 'tf.io' ? SIZES.control : SIZES[verb === 'out' ? 'localstorage' : store];
-  const { X, Y, Z } = models(id, sizes, next);
-  const parts = scene({ verb, store, target, X, Y, Z: lib === 'tf.io' ? null : Z });
+  const sizes = lib === 'tf.io' ? SIZES.control : SIZES[verb === 'out' ? 'localstorage' : verb] ?? SIZES[store];
+  const made = models(id, sizes, next);
+  const parts = scene({ verb, store, target, ...made, ...lib === 'tf.io' ? { Z: null } : {} });
   // Mostly in the middle; now and then at once after the promise has resolved. A work without an end is always in the middle.
   const when = lib !== 'tf.io' && verb !== 'again' && next() < 0.25 ? 'after' : Math.round(next() * 900) / 1000;
   const keeps = store === 'file' ? [urlOf('file', 'keeper')] : [urlOf('indexeddb', 'keeper'), urlOf('localstorage', 'keeper')];
   const kept = Object.fromEntries(keeps.map((url) => [url, KEEPER]));
   return {
     id, ...fixed, target, when, options: options({ ...fixed, target }, next),
-    urls: parts.urls, models: parts.models, bytes: (parts.models[0] ?? X)[2], mayShowBoth: copiesFirst(verb, store),
-    old: { ...kept, ...parts.old }, new: { ...kept, ...parts.new }, subject: X,
+    urls: parts.urls, models: parts.models, bytes: (parts.models[0] ?? made.X)[2], mayShowBoth: copiesFirst(verb, store),
+    old: { ...kept, ...parts.old }, new: { ...kept, ...parts.new }, subject: made.X,
   };
 }
 

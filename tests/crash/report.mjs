@@ -1,5 +1,9 @@
 // The table of a run, and what can be repeated of its failures.
 
+// in the middle: it had begun, and its promise had not settled. both: a move whose copy is there and whose source is not yet removed.
+// ghosts: the listing, loading and what is stored disagree. silently wrong: Local Storage gave a model that never was; detected: it
+// said that it is damaged. not written: moved into Local Storage, which the engine had not yet put on the disk when it was killed.
+// default lost: had resolved without `durability: 'strict'` and was not there after the whole browser was killed.
 const COUNTED = ['rounds', 'in the middle', 'old', 'new', 'both', 'torn', 'lost', 'ghosts', 'strict lost', 'silently wrong', 'detected',
   'not written', 'default lost', 'orphans', 'failed'];
 /** Ours must have none of these. */

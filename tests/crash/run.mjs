@@ -1,5 +1,5 @@
 // The crash driver: saves, copies, moves and removals that are reloaded or killed in the middle, in real browsers and in Node, and what is
-// found afterwards: the whole old state or the whole new one. The same on TF.js's own tf.io is the control: it must be torn.
+// found afterwards: the whole old state or the whole new one. Columns of the table: see report.mjs. The same on TF.js's own tf.io is the control: it must be torn.
 // KILLS=n rounds (default 40), SEED=s, ENGINES="chromium firefox" (or none: Node alone), ONLY="12 c3" runs only these rounds of the same plan, VERBOSE=1.
 import fs from 'node:fs';
 import { serve } from '../../scripts/serve.mjs';
@@ -62,10 +62,11 @@ async function play(round, place) {
 }
 
 function tell(result) {
-  const { round, name, wrongs } = result;
+  const { round, wrongs } = result;
   const isBad = wrongs.some(([column]) => FORBIDDEN.includes(column)) && round.lib === 'tfpersist';
   if (!isBad && !process.env.VERBOSE) return;
-  console.log(`${isBad ? 'FAILED ' : ''}${describe(round, result)}: ${[...columns(result)].join(', ') || name}${result.took ? ` (took ${Math.round(result.took)} ms)` : ''}`);
+  const took = result.took === undefined ? '' : ` (took ${Math.round(result.took)} ms)`;
+  console.log(`${isBad ? 'FAILED ' : ''}${describe(round, result)}: ${[...columns(result)].join(', ')}${took}`);
   for (const [column, words] of wrongs) console.log(`      ${column}: ${words}`);
   if (isBad) console.log(`      again: KILLS=${KILLS} SEED=${SEED} ENGINES="${ENGINES.join(' ') || 'none'}" ONLY=${round.id} make test-crash`);
 }
@@ -112,7 +113,7 @@ function conclude(results, seconds) {
   if (isBlind) console.log('FAILED: tf.io was not torn once: the moments are not in the middle');
   const fail = bad + Number(isBlind);
   console.log(`ℹ pass ${ours.length - bad + Number(hasControl && !isBlind)}\nℹ fail ${fail}`);
-  return fail > 0 || ours.length === 0 ? 1 : 0;
+  return fail > 0 || results.length === 0 ? 1 : 0;
 }
 
 const started = performance.now();
