@@ -19,7 +19,9 @@ const HOW = { indexeddb: ['reload', 'renderer', 'browser'], localstorage: ['relo
 /**
  * Bytes of a model: at least, at most. Sizes are spread evenly over their logarithms, so most are small. What is
  * saved again and again is large: a renderer that dies has then more under way. */
-const SIZES = { indexeddb: [MB, 128 * MB], localstorage: [MB / 64, MB], again: [MB / 4, MB], file: [MB, 64 * MB], control: [16 * MB, 64 * MB] };
+const SIZES = {
+  indexeddb: [MB, 128 * MB], localstorage: [MB / 64, MB], again: [MB / 4, MB], file: [MB, 64 * MB], control: [16 * MB, 64 * MB],
+};
 const CONTROL = { engines: [['chromium', 3], ['firefox', 2]], verbs: ['overwrite', 'save', 'move'] };
 
 export const KEEPER = ['keeper', 7, 2 ** 18];
