@@ -74,7 +74,8 @@ export function judge(round, { rows, old, now, subject, resolved }) {
   const isKept = name === 'new' || list.some(([column]) => column === 'detected');
   if (resolved && !isKept) {
     const words = `the promise had resolved, and it is ${name ?? 'not there'}`;
-    if (round.options.durability === 'strict') list.push(['strict lost', words]);
+    // Where both are there, the strict copy is: what is not on the disk yet is Local Storage's removal, which nobody promised.
+    if (round.options.durability === 'strict' && name !== 'both') list.push(['strict lost', words]);
     else if (mayForget(round)) list.push(['default lost', words]);
     else list.push(['lost', words]);
   }
