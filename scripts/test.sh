@@ -27,11 +27,12 @@ wasm_pack() { wasm-pack test --headless --chrome; } # what users type
 package() { command node scripts/build-pkg.mjs; }
 types() { tsc -p tests/types; }
 interop() { command node tests/interop/run.mjs; }
+crash() { KILLS=40 SEED='' ONLY='' ENGINES="$engines" command node tests/crash/run.mjs; }
 demo() { make --no-print-directory demo CHECK=1; }
 
 engines=${ENGINES:-chromium firefox webkit}
-all="rustfmt clippy clippy_wasm native node chromium firefox webkit wasm_pack package types interop demo"
-counted="native node chromium firefox webkit wasm_pack interop" # these run tests, so none at all is a failure
+all="rustfmt clippy clippy_wasm native node chromium firefox webkit wasm_pack package types interop crash demo"
+counted="native node chromium firefox webkit wasm_pack interop crash" # these run tests, so none at all is a failure
 among() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac; }
 for e in $engines; do among "$e" "chromium firefox webkit" || { echo "ENGINES: unknown engine $e" >&2; exit 2; }; done
 for s in ${ONLY:-}; do among "$s" "$all" || { echo "ONLY: unknown step $s; there are: $all" >&2; exit 2; }; done

@@ -135,8 +135,8 @@ impl Store for FileSystem {
             return meant.map(|_| None);
         }
         let weights = disk.weights(&aside).await;
-        disk.forget(&file).await;
         disk.forget_weights(&place, weights).await;
+        disk.forget(&file).await; // last: of a process that is killed, the sweep finds the weights by it
         disk.sweep(&place).await;
         // It stays when something else is in it.
         let _ = disk.call("rmdir", &[&place.folder.as_str().into()], &url).await;
@@ -184,18 +184,24 @@ async fn write(
     let old = disk.weights(place).await;
     disk.date_later(&beside, &json).await;
     if cx.overwrite {
+        // Names the old weights until they are gone.
+        let aside = place.beside(&place.json);
+        written.push(aside.of(&aside.json));
+        let _ = disk.call("link", &[&json.as_str().into(), &aside.of(&aside.json).into()], url).await;
         disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
     } else {
         // A link fails where there is one already.
         let linked = disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await;
         linked.map_err(|failure| disk::already_exists(failure, url))?;
-        disk.forget(&beside).await;
     }
-    written.clear();
+    let written = std::mem::take(written);
     if cx.durability.as_deref() != Some("relaxed") {
         disk.sync(&place.folder).await;
     }
     disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+    for beside in written.iter().filter(|file| file.ends_with(".tmp")) {
+        disk.forget(beside).await;
+    }
     disk.sweep(place).await;
     files.json.report(cx, "write");
     let saved = disk.stat(&json).await.map_or(js_sys::Date::now(), |stat| stat.saved);

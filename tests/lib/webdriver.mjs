@@ -21,11 +21,12 @@ export function freePort() {
 
 /** How each driver is started, and what its sessions ask for. */
 const DRIVERS = {
-  firefox: (port, { prefs = {} }) => ({
+  firefox: (port, { prefs = {}, profile, binary = process.env.FIREFOX ?? '/usr/bin/firefox-esr' }) => ({
     command: process.env.GECKODRIVER ?? (fs.existsSync(`${cargoBin}/geckodriver`) ? `${cargoBin}/geckodriver` : 'geckodriver'),
     args: [`--port=${port}`, '--websocket-port=0'],
     capabilities: { alwaysMatch: { 'moz:firefoxOptions': {
-      binary: process.env.FIREFOX ?? '/usr/bin/firefox-esr', args: ['-headless'], prefs,
+      binary, prefs,
+      args: ['-headless', ...(profile === undefined ? [] : ['-profile', profile])],
     } } },
   }),
   webkit: (port, { env }) => ({
@@ -118,32 +119,43 @@ function faceOf(handle, inWindow, { base, at, url }) {
   return { evaluate, go, visit };
 }
 
-/** A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, `env` is for scripts/webkit-app.py. */
+/**
+ * A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, as are `profile`, a folder in which its
+ * data stays, and `binary`; `env` is for scripts/webkit-app.py.
+ */
 export async function session(engine, url, options = {}) {
   const { driver, base, capabilities } = await startDriver(engine, options);
-  const { sessionId } = await call(base, 'POST', '/session', { capabilities });
+  const { sessionId, capabilities: got } = await call(base, 'POST', '/session', { capabilities });
   const at = `/session/${sessionId}`;
   await call(base, 'POST', `${at}/timeouts`, { script: 120000, pageLoad: 60000 });
-  const inWindow = turns(base, at);
-  const open = async (handle) => {
-    const face = faceOf(handle, inWindow, { base, at, url });
-    await face.visit('url', { url });
+  let inWindow = turns(base, at);
+  const open = async (handle, where = url) => {
+    const face = faceOf(handle, inWindow, { base, at, url: where });
+    await face.visit('url', { url: where });
     return face;
   };
-  const { evaluate, go, visit } = await open(await call(base, 'GET', `${at}/window`));
+  const newWindow = async (type) => (await call(base, 'POST', `${at}/window/new`, { type })).handle;
+  let face = await open(await call(base, 'GET', `${at}/window`));
   return {
-    evaluate,
+    evaluate: (work, argument) => face.evaluate(work, argument),
     /** Another window of the same origin. */
-    async another() {
-      const { handle } = await call(base, 'POST', `${at}/window/new`, { type: 'window' });
-      return open(handle);
+    another: async () => open(await newWindow('window')),
+    goto: (where) => face.visit('url', { url: where }),
+    /** The page in a tab of its own: going on in one whose process was killed may take for ever. */
+    async reopen(where) {
+      inWindow = turns(base, at);
+      face = await open(await newWindow('tab'), where);
     },
+    /** Firefox's own process. */
+    pid: got['moz:processID'],
+    /** Ends what is left of the driver when the browser was killed. */
+    abandon: () => end(driver, 'SIGKILL'),
     /** Chooses files in the file input that the selector finds, as a person would. */
     async choose(selector, paths) {
-      const element = await go('element', { using: 'css selector', value: selector });
-      await go(`element/${Object.values(element)[0]}/value`, { text: paths.join('\n') });
+      const element = await face.go('element', { using: 'css selector', value: selector });
+      await face.go(`element/${Object.values(element)[0]}/value`, { text: paths.join('\n') });
     },
-    reload: () => visit('refresh', {}),
+    reload: () => face.visit('refresh', {}),
     async close() {
       await call(base, 'DELETE', at).catch((error) => console.log(`  ${engine}: ${error.message}`));
       end(driver, 'SIGTERM');
