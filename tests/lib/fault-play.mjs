@@ -59,7 +59,7 @@ async function stillWorks({ lib, url }, scene) {
   const locks = await globalThis.navigator?.locks?.query();
   if (locks && locks.held.length + locks.pending.length > 0) return 'FAULT: a lock is held';
   const target = url(scene.args.at(-1));
-  await lib.save(MODELS.next, target);
+  await lib.save(MODELS.next, target, { durability: 'relaxed' });
   if (await print(await lib.load(target)) !== await print(MODELS.next)) return 'FAULT: the next save is not what was saved';
   return undefined;
 }

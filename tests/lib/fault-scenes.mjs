@@ -44,3 +44,13 @@ export const IN_PAGE = [
 ];
 /** In a worker, which has no Local Storage. */
 export const IN_WORKER = IN_PAGE.filter(({ name }) => !name.includes('localstorage'));
+
+const m = 'file://m';
+/** In Node. */
+export const IN_NODE = [
+  ...within('file'),
+  scene(`${m}: save in three shards, over a model`, 'save', ['new', m], { [m]: 'old' }, { [m]: 'new' }, { options: { shardBytes: 160 } }),
+  scene(`${m}: save with overwrite: false, nothing is there`, 'save', ['new', m], {}, { [m]: 'new' }, { options: { overwrite: false } }),
+  ...between('file', 'memory'),
+  ...between('memory', 'file'),
+].map((scene) => (scene.verb === 'moveModel' ? { ...scene, between: true } : scene)); // a move from folder to folder is one, too

@@ -70,6 +70,6 @@ export const scenesOf = (part) => [...read().get(part)?.keys() ?? []];
 /** Puts all scenes of a part into the file, in the place where it is, or behind the others. */
 export function write(part, scenes) {
   const parts = read().set(part, scenes);
-  const text = [...parts].sort().map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
+  const text = [...parts].sort(([a], [b]) => a.localeCompare(b)).map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
   fs.writeFileSync(TABLE, `${INTRO}\n${text.join('\n')}`);
 }

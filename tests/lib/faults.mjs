@@ -133,15 +133,16 @@ function called(spec, name, self, args, go) {
     calls[at].kinds = [];
     return FAIL.quota({ spec });
   }
-  if (plan.at === at && plan.after === undefined) return FAIL[plan.kind]({ spec, self, args, go });
+  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go });
   const made = go();
   if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
   calls[at].kinds = kindsOf(spec, self, made);
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
-  return made;
+  return spec.then ? made.then(spec.then) : made;
 }
 
-function wrapMethod(owner, name, spec) {
+/** `spec.fail` has ways to fail of its own. */
+export function wrapMethod(owner, name, spec) {
   const original = owner[name];
   originals[name] ??= original;
   owner[name] = { [name](...args) { return called(spec, name, this, args, () => original.apply(this, args)); } }[name];
