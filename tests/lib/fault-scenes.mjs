@@ -54,3 +54,21 @@ export const IN_NODE = [
   ...between('file', 'memory'),
   ...between('memory', 'file'),
 ].map((scene) => (scene.verb === 'moveModel' ? { ...scene, between: true } : scene)); // a move from folder to folder is one, too
+
+/** In a page, with a server (`server://` is its folder), and downloads. `isOpaque`: what is stored there cannot be loaded. */
+const files = { files: true, shardBytes: 200, concurrency: 1, retries: 0 };
+const multipart = { requestInit: { method: 'PUT' }, retries: 0 };
+const served = 'server://model.json';
+const cached = { verb: 'load', args: [served], saving: files, options: { cache: 'indexeddb://cached', concurrency: 1, retries: 0 }, served: 'new' };
+const through = (name, args, more) => ({ name, verb: 'save', args, before: {}, after: {}, saving: more.options, ...more });
+export const IN_TRANSIT = [
+  through('HTTP: save as files, over a model', ['new', served], { before: { [served]: 'old' }, after: { [served]: 'new' }, options: files }),
+  through('HTTP: save as files, over a model, each tried again', ['new', served],
+    { before: { [served]: 'old' }, after: { [served]: 'new' }, options: { ...files, retries: 1 } }),
+  through('HTTP: save in one request', ['new', 'server://upload'], { before: { 'server://upload': 'old' }, options: multipart, isOpaque: true }),
+  through('HTTP: load with a cache, nothing is kept yet', [served], { ...cached }),
+  through('HTTP: load with a cache, the server has a newer one', [served], { ...cached, kept: 'old' }),
+  through('HTTP: load with a cache, the server has the same', [served], { ...cached, kept: 'new' }),
+  through('downloads://m: save', ['new', 'downloads://m'], { options: {}, isOpaque: true }),
+  through('downloads://m: save as zip', ['new', 'downloads://m'], { options: { zip: true }, isOpaque: true }),
+];
