@@ -25,5 +25,6 @@ for (const scene of IN_NODE) {
 }
 
 test('the table has no scene that is not played', () => {
+  if (UPDATE) return; // it is written at the end
   assert.deepEqual(scenesOf(PART).filter((name) => !IN_NODE.some((scene) => scene.name === name)), []);
 });

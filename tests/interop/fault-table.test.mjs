@@ -41,6 +41,7 @@ async function inTransit(page, scene) {
     await page.page.exposeFunction('files', (files) => {
       if (!files) return Object.fromEntries([...server.files].sort().map(([name, bytes]) => [name, bytes.toString('latin1')]));
       server.files.clear();
+      for (const [name, text] of Object.entries(files)) server.files.set(name, Buffer.from(text, 'latin1'));
       return undefined;
     });
   }
@@ -67,7 +68,7 @@ async function compare(page, play, scene, isFirst) {
 /** Between stores no call is made that is not made within one: Chromium's page alone will do for them. */
 const single = (scenes) => scenes.filter(({ between, name }) => !between && !/:.*:.*:/.test(name));
 /** A few for Firefox, which takes ten times as long to make and delete a database. */
-const few = (scenes) => scenes.filter(({ name }) => /^(localstorage:..m → n: move|.*m: (save, over|remove|save, there))/.test(name));
+const few = (scenes) => scenes.filter(({ name }) => /^(localstorage:..m → n: move, no|.*m: (save, over|remove|save, there))/.test(name));
 
 const PLAYED = [
   ['chromium', 'in a page', inPage, IN_PAGE],
@@ -92,5 +93,6 @@ for (const [engine, where, play, scenes] of PLAYED.filter(([engine]) => ENGINES.
 }
 
 test('the table has no scene that is not played', () => {
+  if (UPDATE) return; // it is written at the end
   assert.deepEqual(scenesOf(PART).filter((name) => ![...IN_PAGE, ...IN_TRANSIT].some((scene) => scene.name === name)), []);
 });

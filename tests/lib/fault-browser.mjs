@@ -53,6 +53,8 @@ async function unclicked() {
   return (await Promise.all(urls.map((url) => fetch(url).then(() => 1, () => 0)))).filter(Boolean).length;
 }
 
+const states = new Map();
+
 /** With a server at `url`, whose files the page gets and sets through `files` of the test. */
 const withServer = (lib, url) => ({
   ...here(lib),
@@ -62,11 +64,19 @@ const withServer = (lib, url) => ({
     Object.assign(noted, { urls: [], clicked: [] });
     await globalThis.files({});
     if (!scene) return;
-    const save = (model, to) => lib.save(MODELS[model], this.url(to), scene.saving);
+    const { saving, kept, served, args: [at] } = scene;
+    const save = (model, to) => this.serve(scene, `${model} ${to}`, () => lib.save(MODELS[model], this.url(to), saving));
     for (const [to, model] of Object.entries(models)) await save(model, to);
-    if (scene.kept) await save(scene.kept, scene.args[0]);
-    if (scene.kept) await lib.load(this.url(scene.args[0]), scene.options);
-    if (scene.served) await save(scene.served, scene.args[0]);
+    if (kept) await save(kept, at);
+    if (kept) await lib.load(this.url(at), scene.options);
+    if (served) await save(served, at);
+  },
+  /** What a save makes of the server's files; done the first time only. */
+  async serve({ name }, what, save) {
+    const key = `${name} ${what} ${JSON.stringify(await globalThis.files())}`;
+    if (states.has(key)) return globalThis.files(states.get(key));
+    await save();
+    return states.set(key, await globalThis.files());
   },
   whole: async () => JSON.stringify({ stored: await whole(lib), server: await globalThis.files(), handedOver: await handedOver(), unclicked: await unclicked() }),
   same: (whole) => whole.replaceAll(DATE, 'some date').replaceAll(/-+WebKitFormBoundary\w+/g, '--boundary'),

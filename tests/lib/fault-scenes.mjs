@@ -14,9 +14,7 @@ function within(scheme) {
   return [
     scene(`${m}: save, nothing is there`, 'save', ['new', m], {}, { [m]: 'new' }),
     scene(`${m}: save, over a model`, 'save', ['new', m], { [m]: 'old' }, { [m]: 'new' }),
-    scene(`${m} → n: copy, nothing is there`, 'copyModel', [m, n], { [m]: 'new' }, { [m]: 'new', [n]: 'new' }),
     scene(`${m} → n: copy, over a model`, 'copyModel', [m, n], { [m]: 'new', [n]: 'old' }, { [m]: 'new', [n]: 'new' }),
-    scene(`${m} → n: move, nothing is there`, 'moveModel', [m, n], { [m]: 'new' }, { [n]: 'new' }),
     scene(`${m} → n: move, over a model`, 'moveModel', [m, n], { [m]: 'new', [n]: 'old' }, { [n]: 'new' }),
     scene(`${m}: remove`, 'removeModel', [m], { [m]: 'old' }, {}),
   ];
