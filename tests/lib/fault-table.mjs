@@ -15,6 +15,11 @@ Ways to fail: *exception*, the call throws or its promise rejects; *quota*, with
 
 Outcomes: *old intact*, every byte is as before and the verb rejects, with the code that is named or with the signal's own \`reason\`;
 *new complete*, the verb resolves; *both whole* (a move between two stores), the copy is committed, the source is not removed, and the verb rejects.
+After each failure, the next save succeeds, no lock is held, nobody holds the database open, no rejection was left unhandled.
+
+What is named besides could not be helped. An empty database: it was made for the save. A file that *stays*: it was the call that should have removed
+it that failed, or the model.json that names it could not be read. Shards that stay on a server: they are named by their checksum, and no model.json
+names them. What was *handed over* as a download cannot be taken back. *new complete, ERR_NETWORK*: the server has it, but its answer was lost.
 `;
 
 /** Consecutive calls of one function with the same outcomes share a row; all are named. */
@@ -70,6 +75,6 @@ export const scenesOf = (part) => [...read().get(part)?.keys() ?? []];
 /** Puts all scenes of a part into the file, in the place where it is, or behind the others. */
 export function write(part, scenes) {
   const parts = read().set(part, scenes);
-  const text = [...parts].sort().map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
+  const text = [...parts].sort(([a], [b]) => a.localeCompare(b)).map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
   fs.writeFileSync(TABLE, `${INTRO}\n${text.join('\n')}`);
 }

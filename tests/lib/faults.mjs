@@ -1,7 +1,8 @@
 // Host calls that are counted and, on demand, fail: for a page or a worker. Without a plan every call goes through untouched.
 //
 // Wrapped is what the host does for the package. Not wrapped is the language itself (JSON, Array, Promise, texts to bytes) and what no
-// engine lets fail: timers, close(), event listeners.
+// engine lets fail: timers, close(), event listeners,
+// an AbortController, a FormData.
 
 /** How a call may fail. `request`: it is made, and its answer is an error. `lost`: it does its work, and its answer is an error. */
 export const KINDS = ['exception', 'quota', 'abort', 'request', 'lost', 'signal'];
@@ -36,22 +37,26 @@ const CALLS = [
   { on: 'Response.prototype', call: ['arrayBuffer', 'text', 'json', 'blob'], promise: true },
   { on: 'ReadableStream.prototype', call: ['getReader'] },
   { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
-  { on: 'FormData.prototype', call: ['append'], label: ([field]) => field },
   { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
   { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
-  { on: 'URL', call: ['createObjectURL', 'revokeObjectURL'] },
+  { on: 'URL', call: ['createObjectURL'], note: (url) => noted.urls.push(url) },
+  { on: 'URL', call: ['revokeObjectURL'] },
   { on: 'Document.prototype', call: ['createElement'], label: ([name]) => name },
-  { on: 'EventTarget.prototype', call: ['dispatchEvent'], label: ([event], self) => `${event?.type} ${ending(self?.download)}` },
+  { on: 'EventTarget.prototype', call: ['dispatchEvent'], label: ([event], self) => `${event?.type} ${ending(self?.download)}`,
+    note: (_, link) => noted.clicked.push({ name: ending(link.download), url: link.href }) },
   { on: 'HTMLElement.prototype', call: ['click'], label: (_, self) => ending(self.download) },
   { on: 'BroadcastChannel.prototype', call: ['postMessage'], label: nothing, harmless: true },
   { on: 'Crypto.prototype', call: ['getRandomValues', 'randomUUID'], label: nothing },
   { on: 'SubtleCrypto.prototype', call: ['digest'], label: ([name]) => name, promise: true },
-  { on: '', make: ['Blob', 'FormData', 'Headers', 'AbortController', 'URL', 'MouseEvent'] },
+  { on: '', make: ['Blob', 'Headers', 'URL'] },
   { on: '', make: ['BroadcastChannel'], harmless: true },
 ];
 
 /** The names of downloads begin with that of the attempt. */
 const ending = (name) => String(name ?? '').replace(/^[^.]*/, '*');
+
+/** The object URLs that were made in the last run, and the links that were clicked. */
+export const noted = { urls: [], clicked: [] };
 
 /** What is under way: `{ calls, plan, controller }`. */
 let armed;
@@ -81,9 +86,11 @@ const FAIL = {
   },
   request: ({ spec, self, args }) => (spec.opens ? refusedOpening(self, args[0]) : conflict(self)),
   lost: ({ go }) => go().then(() => { throw new TypeError('injected: the answer is lost'); }),
-  signal({ go }) {
+  signal({ go, spec, self }) {
     armed?.controller.abort(REASON);
-    return go();
+    const made = go();
+    spec.note?.(made, self);
+    return made;
   },
 };
 
@@ -133,15 +140,17 @@ function called(spec, name, self, args, go) {
     calls[at].kinds = [];
     return FAIL.quota({ spec });
   }
-  if (plan.at === at && plan.after === undefined) return FAIL[plan.kind]({ spec, self, args, go });
+  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go });
   const made = go();
   if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
+  spec.note?.(made, self);
   calls[at].kinds = kindsOf(spec, self, made);
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
-  return made;
+  return spec.then ? made.then(spec.then) : made;
 }
 
-function wrapMethod(owner, name, spec) {
+/** `spec.fail` has ways to fail of its own. */
+export function wrapMethod(owner, name, spec) {
   const original = owner[name];
   originals[name] ??= original;
   owner[name] = { [name](...args) { return called(spec, name, this, args, () => original.apply(this, args)); } }[name];
@@ -190,6 +199,7 @@ export async function run(work, plan = {}) {
   const controller = new AbortController();
   const [unhandled, hear] = [[], ({ reason }) => unhandled.push(reason)];
   globalThis.addEventListener?.('unhandledrejection', hear);
+  Object.assign(noted, { urls: [], clicked: [] });
   const state = armed = { calls: [], plan, controller };
   const working = work(controller.signal).then((value) => ({ value }), (error) => ({ error }));
   const outcome = await within(PATIENCE, working, {});
