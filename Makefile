@@ -1,9 +1,9 @@
 # Each target is a few lines; the work is in scripts/. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup package test fuzz demo clean
+.PHONY: help setup package test test-crash fuzz demo clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 setup: ## install whatever the build and the tests need and is missing
 	@bash scripts/setup.sh
@@ -17,6 +17,9 @@ test: setup ## all checks (ENGINES="chromium firefox webkit", ONLY="native chrom
 SECONDS = 30
 fuzz: setup ## run each fuzz target for SECONDS=30, from the corpus in fuzz/ (TARGETS="url zip" selects; MINIMIZE=1 renews the corpus)
 	@SECONDS=$(SECONDS) node scripts/fuzz.mjs
+
+test-crash: setup ## kill browsers in the middle of saves (KILLS=300 SEED=2 choose); pkg/ must be built
+	@node tests/crash/run.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)
 	@node www/serve.mjs

@@ -311,18 +311,78 @@ export function loadModel<T extends TF>(tf: T, source: Source, options?: LoadOpt
 /** The same, for a graph model: `loadModel<tf.GraphModel>(tf, url)`. */
 export function loadModel<M extends { predict: Function }>(tf: TF, source: Source, options?: LoadOptions): Promise<M>;
 
+/** Options of `listModels`. */
+export interface ListOptions extends Options {
+  /**
+   * Read every model and mark all damage that there is, as `verify` does. Without it a listing marks what it sees without reading
+   * the weights.
+   */
+  verify?: boolean;
+}
+
 /**
  * All models of all listable stores, by URL. A damaged entry is marked and does not hide the others; a whole store that
  * cannot be listed is the row `scheme://`, with its `damage`. A store that does not exist here is left out.
  * @example for (const [url, { dateSaved, weightDataBytes }] of Object.entries(await listModels())) { ... }
  */
-export function listModels(options?: Options): Promise<{ [url: string]: ListedModel }>;
+export function listModels(options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 /**
  * The models whose URL begins with `prefix`.
  * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json; without a prefix no folder is listed.
  * @example await listModels('file:///models');
  */
-export function listModels(prefix: string, options?: Options): Promise<{ [url: string]: ListedModel }>;
+export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
+
+/**
+ * Reads everything of a stored model and checks it as a load does.
+ * @returns its row of a listing, with `damage` where there is some: the error that a load would reject with. Damage does not reject.
+ * @throws TfpersistError ERR_NOT_FOUND
+ * @example const { damage } = await verify('indexeddb://m'); if (damage) console.warn(damage.file, damage.expected, damage.received);
+ */
+export function verify(url: string, options?: Options): Promise<ListedModel>;
+
+/** What `watchModels` tells. */
+export interface ModelChange {
+  /** The model. */
+  url: string;
+  /** A save, a copy and a move save their destination; a move then removes its source. */
+  change: 'saved' | 'removed';
+  /** Whether it was this page (or this worker) itself. */
+  here: boolean;
+}
+
+/**
+ * Calls back after every committed change that tfpersist makes in a store, in this page and in other tabs and workers of the origin (a BroadcastChannel
+ * named `tfpersist`). What TF.js does itself is not heard, and a page that comes back out of the back/forward cache has not heard anything there:
+ * list again at `pageshow`. Another tab's Local Storage may show the change a moment later (150 ms were seen).
+ * @returns a function that ends it.
+ * @example const stop = watchModels(({ url, change }) => refresh(url, change));
+ */
+export function watchModels(callback: (change: ModelChange) => void): () => void;
+
+/** The room of this origin, as the engine tells it; what it does not tell is absent (Local Storage is in no engine's numbers but Firefox's). */
+export interface StorageEstimate {
+  /** Bytes in use. */
+  usage?: number;
+  /** Bytes allowed: nominal, no promise that the disk has them. */
+  quota?: number;
+  /** Whether the browser promises not to evict it. */
+  persisted?: boolean;
+}
+
+/**
+ * How much room there is. `{}` where the engine says nothing (Node, plain http).
+ * @example const { usage, quota } = await storageEstimate();
+ */
+export function storageEstimate(): Promise<StorageEstimate>;
+
+/**
+ * Asks the browser not to evict what this origin stores when the disk gets full. Firefox asks the user, and this waits for the answer; call
+ * it from a page: workers cannot.
+ * @returns whether it promises; `false` as well where nobody can be asked.
+ * @example if (!await persistStorage()) console.warn('models may be evicted');
+ */
+export function persistStorage(): Promise<boolean>;
 
 /**
  * Copies a model; the destination is replaced as by `save`.

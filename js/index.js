@@ -2,5 +2,6 @@
 export {
   browserFiles, browserHTTPRequest, browserHTTPRequest as http, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler,
   init as default, install, listModels, load, loadModel, moveModel, objectStore, registerLoadRouter, registerSaveRouter,
-  registerStore, removeModel, save, withSaveHandler,
+  registerStore, removeModel, save, verify, watchModels, withSaveHandler,
 } from './core.js';
+export { persistStorage, storageEstimate } from './origin.js';

@@ -1,9 +1,9 @@
-// The entry for Node: the build with all, its wasm read from the disk.
+// The entry for Node: the build with all and with its file system, the wasm read from the disk.
 import { readFile } from 'node:fs/promises';
 import { provide } from './core.js';
-import * as transfers from './tfpersist_transfers.js';
+import * as node from './tfpersist_node.js';
 
-provide(transfers, () => readFile(new URL('./tfpersist_transfers_bg.wasm', import.meta.url)));
+provide(node, () => readFile(new URL('./tfpersist_node_bg.wasm', import.meta.url)));
 
 export * from './index.js';
 export { default } from './index.js';

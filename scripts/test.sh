@@ -12,9 +12,10 @@ unset CHROMEDRIVER GECKODRIVER SAFARIDRIVER CHROMEDRIVER_REMOTE GECKODRIVER_REMO
 wasm=(--target wasm32-unknown-unknown)
 rustfmt() { cargo fmt --check; cargo fmt --check --manifest-path fuzz/Cargo.toml; }
 clippy() { cargo clippy --lib -- -D warnings; }
-clippy_wasm() { # the two builds of the package
+clippy_wasm() { # the three builds of the package
   cargo clippy "${wasm[@]}" --all-targets -- -D warnings
   cargo clippy "${wasm[@]}" --lib --no-default-features -- -D warnings
+  cargo clippy "${wasm[@]}" --lib --no-default-features --features transfers -- -D warnings
 }
 native() { cargo test --lib; cargo test --doc; }
 fuzz() { SECONDS=30 command node scripts/fuzz.mjs; } # each target; longer by `make fuzz SECONDS=600`
@@ -27,11 +28,12 @@ wasm_pack() { wasm-pack test --headless --chrome; } # what users type
 package() { command node scripts/build-pkg.mjs; }
 types() { tsc -p tests/types; }
 interop() { command node tests/interop/run.mjs; }
+crash() { KILLS=40 SEED='' ONLY='' ENGINES="$engines" command node tests/crash/run.mjs; }
 demo() { make --no-print-directory demo CHECK=1; }
 
 engines=${ENGINES:-chromium firefox webkit}
-all="rustfmt clippy clippy_wasm native fuzz node chromium firefox webkit wasm_pack package types interop demo"
-counted="native fuzz node chromium firefox webkit wasm_pack interop" # these run tests, so none at all is a failure
+all="rustfmt clippy clippy_wasm native fuzz node chromium firefox webkit wasm_pack package types interop crash demo"
+counted="native fuzz node chromium firefox webkit wasm_pack interop crash" # these run tests, so none at all is a failure
 among() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac; }
 for e in $engines; do among "$e" "chromium firefox webkit" || { echo "ENGINES: unknown engine $e" >&2; exit 2; }; done
 for s in ${ONLY:-}; do among "$s" "$all" || { echo "ONLY: unknown step $s; there are: $all" >&2; exit 2; }; done

@@ -153,10 +153,8 @@ impl Header {
             return Err(Error::argument("modelTopology", "it is binary, and only JSON topologies can be stored").into());
         }
         let header = Object::new();
-        let unreadable = |cause| Failure::known(Error::argument("model", "it cannot be read"), Some(cause));
+        let unreadable = |cause| Failure::argument("model", "it cannot be read", cause);
         Object::try_assign(&header, artifacts).map_err(unreadable)?;
-        // A key `__proto__` has become its prototype.
-        Object::set_prototype_of(&header, &Object::get_prototype_of(&Object::new()));
         // An instance of a class may have them from its prototype.
         for key in ["modelTopology", "weightSpecs"].iter().chain(&METADATA) {
             let value = js::get(artifacts, key);
@@ -178,11 +176,9 @@ impl Header {
     /// [`Error::InvalidArgument`] when they cannot be copied.
     fn with_own_specs(self) -> Result<Self> {
         if let Some(specs) = js::get_some(&self.0, "weightSpecs").filter(JsValue::is_object) {
-            let copy = match js::structured_clone(&specs) {
-                Ok(copy) => copy,
-                // A framework's proxies, perhaps.
-                Err(_) => js::parse_json(&stringify(&specs, "weightSpecs")?).map_err(js::thrown)?,
-            };
+            // A framework's proxies are no objects to clone, but to JSON they are.
+            let copy = js::structured_clone(&specs)
+                .or_else(|_| js::parse_json(&stringify(&specs, "weightSpecs")?).map_err(js::thrown))?;
             js::set(&self.0, "weightSpecs", &copy);
         }
         Ok(self)
@@ -249,7 +245,7 @@ impl Header {
                 js::define(&header, &js::text(&key).unwrap_or_default(), &value);
             }
         }
-        let wrong = |cause| Failure::known(Error::argument("model", "JSON cannot hold it"), Some(cause));
+        let wrong = |cause| Failure::argument("model", "JSON cannot hold it", cause);
         JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(wrong)
     }
 
@@ -287,7 +283,7 @@ pub fn raw_specs(specs: &JsValue, place: &str) -> core::result::Result<Vec<RawSp
 }
 
 fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
-    let wrong = |cause| Failure::known(Error::argument(key, "JSON cannot hold it"), Some(cause));
+    let wrong = |cause| Failure::argument(key, "JSON cannot hold it", cause);
     let json = JSON::stringify(value).map_err(wrong)?;
     // A function has no JSON: stringify gives undefined.
     if json.is_undefined() { Err(wrong(JsValue::UNDEFINED)) } else { Ok(json) }

@@ -21,6 +21,8 @@ pub struct Context {
     pub overwrite: bool,
     /// A model JSON alone, whose weights are missing, will not do.
     pub needs_weights: Cell<bool>,
+    /// Everything is checked that can be, also what costs: `verify`.
+    pub is_thorough: Cell<bool>,
     /// IndexedDB's durability hint.
     pub durability: Option<String>,
     signal: Option<AbortSignal>,
@@ -34,15 +36,24 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for an option that nobody knows or that has the wrong type; the signal's reason when it is aborted.
     pub fn new(options: &JsValue) -> Result<Self> {
+        Self::with(options, &[])
+    }
+
+    /// The same for a verb that has more options.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub fn with(options: &JsValue, more: &[&str]) -> Result<Self> {
         let options = match options {
             value if value.is_undefined() || value.is_null() => Object::new(),
             value if value.is_object() => Object::unchecked_from_js(value.clone()),
             _ => return Err(Error::argument("options", "it must be an object").into()),
         };
-        options::check_names(&options)?;
+        options::check_names(&options, more)?;
         let context = Self {
             overwrite: options::flag(&options, "overwrite")?.unwrap_or(true),
             needs_weights: Cell::new(false),
+            is_thorough: Cell::new(false),
             durability: options::durability(&options)?,
             signal: options::signal(&options)?,
             on_progress: options::option(&options, "onProgress", "a function")?,
@@ -75,6 +86,7 @@ impl Context {
             options: self.options.clone(),
             overwrite: true,
             needs_weights: self.needs_weights.clone(),
+            is_thorough: self.is_thorough.clone(),
             durability: self.durability.clone(),
             signal: None,
             on_progress: None,

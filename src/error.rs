@@ -100,12 +100,14 @@ pub enum Error {
         /// What is there.
         received: String,
     },
+    #[cfg(feature = "transfers")]
     /// Files that a person chose, or a folder or zip holds, are not those that the model JSON names.
     #[error("These files do not make a model: {}", list(.problems))]
     Files {
         /// All that is wrong, at least one.
         problems: Vec<FileProblem>,
     },
+    #[cfg(feature = "transfers")]
     /// A server answered with a status that is not a success.
     #[error("{url} answered {status}{}", reason(.why))]
     HttpStatus {
@@ -175,8 +177,11 @@ impl Error {
             Error::SizeMismatch { .. } => "ERR_SIZE_MISMATCH",
             Error::Checksum { .. } => "ERR_CHECKSUM",
             Error::Corrupt { .. } => "ERR_CORRUPT",
+            #[cfg(feature = "transfers")]
             Error::Files { problems } if problems.iter().all(|problem| problem.sizes.is_some()) => "ERR_SIZE_MISMATCH",
+            #[cfg(feature = "transfers")]
             Error::Files { .. } => "ERR_MANIFEST",
+            #[cfg(feature = "transfers")]
             Error::HttpStatus { .. } => "ERR_HTTP_STATUS",
             Error::Network { .. } => "ERR_NETWORK",
             Error::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
@@ -192,12 +197,14 @@ impl Error {
             Error::NotFound { .. } => "NotFoundError",
             Error::AlreadyExists { .. } => "ConstraintError",
             Error::QuotaExceeded { .. } => "QuotaExceededError",
-            Error::Manifest { .. }
-            | Error::SizeMismatch { .. }
-            | Error::Checksum { .. }
-            | Error::Corrupt { .. }
-            | Error::Files { .. } => "DataError",
-            Error::HttpStatus { .. } | Error::Network { .. } => "NetworkError",
+            Error::Manifest { .. } | Error::SizeMismatch { .. } | Error::Checksum { .. } | Error::Corrupt { .. } => {
+                "DataError"
+            }
+            #[cfg(feature = "transfers")]
+            Error::Files { .. } => "DataError",
+            #[cfg(feature = "transfers")]
+            Error::HttpStatus { .. } => "NetworkError",
+            Error::Network { .. } => "NetworkError",
             Error::Storage { .. } => "OperationError",
         }
     }
@@ -224,6 +231,7 @@ impl Error {
                 expected: format!("{expected} bytes"),
                 received: format!("{received} bytes"),
             },
+            #[cfg(feature = "transfers")]
             Error::Files { problems } => {
                 let file = problems.iter().take(SHOWN.1).map(|problem| problem.file.as_str()).collect::<Vec<_>>();
                 let file = file.join(" and ");
@@ -240,26 +248,27 @@ impl Error {
 const SHOWN: (usize, usize) = (1000, 20);
 
 /// A text that somebody else chose, no longer than a person would read.
-fn shortened(text: String) -> String {
-    if text.len() <= SHOWN.0 {
-        return text;
-    }
-    let end = (0..=SHOWN.0).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}...", text.get(..end).unwrap_or_default())
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(SHOWN.0));
+    text
 }
 
+#[cfg(feature = "transfers")]
 fn reason(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
+#[cfg(feature = "transfers")]
 fn list(problems: &[FileProblem]) -> String {
     let told = |problem: &FileProblem| match problem.sizes {
         None => format!("{} is {}", problem.file, problem.problem),
         Some((expected, received)) => format!("{} has {received} bytes instead of {expected}", problem.file),
     };
-    let more = problems.len().saturating_sub(SHOWN.1);
-    let more = (more > 0).then(|| format!("and {more} more"));
-    problems.iter().take(SHOWN.1).map(told).chain(more).collect::<Vec<_>>().join("; ")
+    let mut all: Vec<String> = problems.iter().take(SHOWN.1).map(told).collect();
+    if problems.len() > SHOWN.1 {
+        all.push(format!("and {} more", problems.len() - SHOWN.1));
+    }
+    all.join("; ")
 }
 
 fn schemes(known: &[String]) -> String {

@@ -45,11 +45,11 @@ pub async fn settled(outcome: Host<JsValue>) -> Host<JsValue> {
 /// A Blob of these parts, which it copies into the browser's own storage.
 ///
 /// # Errors
-/// What the engine throws, for example when a part was transferred away.
+/// [`crate::Error::Storage`] with what the engine throws, for example for lack of room.
 pub fn blob(parts: &Array, mime: &str) -> Result<JsValue> {
     let options = Object::new();
     js::set(&options, "type", &mime.into());
-    construct("Blob", &[parts, &options]).map_err(js::thrown)
+    construct("Blob", &[parts, &options]).map_err(js::storage("blob:", 0))
 }
 
 /// Bytes of a Blob.

@@ -50,13 +50,14 @@ impl Drop for Connection {
 
 impl Connection {
     /// Opens a database in whatever version it has, and makes it when there is none. `url` is what errors name.
-    /// It may have to wait for somebody who deletes the database; the signal is heard meanwhile.
+    /// It may have to wait for somebody who deletes the database; the signal is heard meanwhile. `needed` is how many bytes a quota
+    /// failure names.
     ///
     /// # Errors
     /// [`Error::NotSupported`] without IndexedDB; [`Error::Corrupt`] when an object store is missing; [`Error::Storage`];
     /// the signal's reason.
-    pub async fn open(schema: &'static Schema, url: &str, cx: &Context) -> Result<Self> {
-        let request = factory()?.open(schema.name).map_err(js::storage(url, 0))?;
+    pub async fn open(schema: &'static Schema, url: &str, needed: u64, cx: &Context) -> Result<Self> {
+        let request = factory()?.open(schema.name).map_err(js::storage(url, needed))?;
         let abandoned = Rc::new(Cell::new(false));
         let opening = {
             let abandoned = abandoned.clone();
@@ -74,7 +75,7 @@ impl Connection {
             Ok(db) => db.unchecked_into(),
             Err(Failure::Thrown(cause)) => {
                 cx.check()?;
-                return Err(js::storage(url, 0)(cause));
+                return Err(with_estimate(js::storage(url, needed)(cause)).await);
             }
             Err(failure) => return Err(failure),
         };
@@ -148,9 +149,10 @@ fn make_stores(request: &IdbOpenDbRequest, schema: &Schema) {
     let db: IdbDatabase = db.unchecked_into();
     let options = web_sys::IdbObjectStoreParameters::new();
     options.set_key_path(&schema.key_path.into());
-    for store in schema.stores {
-        // If it failed, the database would lack the store, and `open` says so.
-        let _ = db.create_object_store_with_optional_parameters(store, &options);
+    let make = |store: &&str| db.create_object_store_with_optional_parameters(store, &options).is_err();
+    if schema.stores.iter().any(make) {
+        // A database without one of them could never be saved to again: then rather none, and `open` says why.
+        request.transaction().as_ref().map(abort);
     }
 }
 
@@ -162,6 +164,8 @@ fn answer(request: &IdbRequest) -> impl Future<Output = Host<JsValue>> + use<> {
         request.set_onsuccess(Some(&resolve));
         request.set_onerror(Some(&reject));
     });
+    // Who asked may have failed for another reason and not wait for it: then nobody shall be told of an unhandled rejection.
+    let _ = Promise::all_settled(&Array::of1(&settled));
     async move {
         match JsFuture::from(settled).await {
             Ok(_) => request.result(),
@@ -235,12 +239,15 @@ impl Transaction {
         let event = JsFuture::from(self.ended.clone()).await.map_err(js::thrown)?;
         drop(stop);
         let committed = event.unchecked_into::<Event>().type_() == "complete";
-        if committed || outcome.is_err() {
-            return outcome;
-        }
-        cx.check()?;
-        let error = self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from);
-        Err(with_estimate(js::storage(&self.url, needed)(error)).await)
+        let failure = match outcome {
+            Err(failure) => failure,
+            outcome if committed => return outcome,
+            _ => {
+                cx.check()?;
+                js::storage(&self.url, needed)(self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from))
+            }
+        };
+        Err(with_estimate(failure).await)
     }
 }
 

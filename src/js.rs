@@ -5,7 +5,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
-use crate::error::{Error, FileProblem};
+use crate::error::Error;
+#[cfg(feature = "transfers")]
+use crate::error::FileProblem;
 
 /// A failure on its way to JavaScript.
 #[derive(Debug)]
@@ -20,6 +22,12 @@ impl Failure {
     /// One of ours.
     pub fn known(error: Error, cause: Option<JsValue>) -> Self {
         Failure::Known(Box::new(Known { error, cause }))
+    }
+
+    /// An [`Error::InvalidArgument`], because of what a host said. One function, since it stands in many places.
+    #[inline(never)]
+    pub fn argument(argument: &str, why: &str, cause: JsValue) -> Self {
+        Failure::known(Error::argument(argument, why), Some(cause))
     }
 
     /// Our error, if it is one.
@@ -142,6 +150,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
             set("url", url.into());
             parts(&set, file, expected.into(), received.into());
         }
+        #[cfg(feature = "transfers")]
         Error::Files { problems } => {
             let told: Vec<Object> = problems.iter().map(problem_to_js).collect();
             for key in ["file", "expected", "received"] {
@@ -149,6 +158,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
             }
             set("problems", told.into_iter().collect::<Array>().into());
         }
+        #[cfg(feature = "transfers")]
         Error::HttpStatus { url, status, why } => {
             set("url", url.into());
             set("status", status.into());
@@ -169,6 +179,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
     object.into()
 }
 
+#[cfg(feature = "transfers")]
 fn problem_to_js(problem: &FileProblem) -> Object {
     let told = Object::new();
     set(&told, "file", &problem.file.as_str().into());
@@ -215,6 +226,11 @@ pub fn is_array(value: &JsValue) -> bool {
     array_is_array(value).unwrap_or_default()
 }
 
+/// `new Date(value)`, which throws at what only calls itself a Date.
+pub fn date(value: &JsValue) -> Option<js_sys::Date> {
+    FallibleDate::new(value).ok().map(Into::into)
+}
+
 /// `Promise.resolve`, which throws at a promise whose `constructor` does.
 ///
 /// # Errors
@@ -231,6 +247,9 @@ pub fn set(object: &Object, key: &str, value: &JsValue) {
 
 /// Defines `object[key]`, whatever the key: an assignment to `__proto__` would not make a property.
 pub fn define(object: &Object, key: &str, value: &JsValue) {
+    if key != "__proto__" {
+        return set(object, key, value); // which is much quicker
+    }
     let descriptor = Object::new();
     set(&descriptor, "value", value);
     for flag in ["enumerable", "writable", "configurable"] {
@@ -273,7 +292,7 @@ pub async fn sleep(milliseconds: u32) {
 pub async fn estimate() -> (Option<f64>, Option<f64>) {
     let storage = global("navigator").map_or(JsValue::UNDEFINED, |navigator| get(&navigator, "storage"));
     let asked = method(&storage, "estimate").map(|estimate| estimate.call0(&storage));
-    let promise = asked.and_then(core::result::Result::ok).map(|promise| Promise::resolve(&promise));
+    let promise = asked.and_then(core::result::Result::ok).and_then(|promise| resolve(&promise).ok());
     let estimate = match promise {
         Some(promise) => JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED),
         None => JsValue::UNDEFINED,
@@ -314,7 +333,7 @@ pub fn view(buffer: &ArrayBuffer) -> Result<Uint8Array> {
 }
 
 fn transferred(cause: JsValue) -> Failure {
-    Failure::known(Error::argument("weightData", "a buffer was transferred away"), Some(cause))
+    Failure::argument("weightData", "a buffer was transferred away", cause)
 }
 
 /// Copies `part` to `offset`.
@@ -328,6 +347,10 @@ pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_name = Date, extends = js_sys::Date)]
+    type FallibleDate;
+    #[wasm_bindgen(constructor, catch, js_class = "Date")]
+    fn new(value: &JsValue) -> core::result::Result<FallibleDate, JsValue>;
     #[wasm_bindgen(js_name = ArrayBuffer, extends = ArrayBuffer)]
     type FallibleBuffer;
     #[wasm_bindgen(constructor, catch, js_class = "ArrayBuffer")]

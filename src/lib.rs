@@ -14,9 +14,9 @@
 //! ```
 //!
 //! The house has four floors, and arrows point only downwards: pure Rust (`error`, `url`, `dtype`, `manifest`, `progress`),
-//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `route` and `verbs`.
+//! the boundary (`js`, `context`, `digest`, `weights`, `artifacts`, `info`, `idb`, `locks`), the media (`store/*`), and on top `registry`, `route` and `verbs`.
 
-#![cfg_attr(not(feature = "transfers"), allow(dead_code))] // what only transfers use
+#![cfg_attr(not(feature = "node"), allow(dead_code))] // what only transfers, or Node's file system, use
 
 // Floor 0: pure.
 #[cfg(feature = "transfers")]
@@ -55,6 +55,7 @@ mod transfer;
 // Floor 3: routes and verbs.
 #[cfg(feature = "transfers")]
 mod cache;
+mod registry;
 mod route;
 mod verbs;
 
@@ -120,6 +121,15 @@ pub async fn list_models(prefix: JsValue, options: JsValue) -> Result<JsValue, J
     Ok(verbs::list_models(&prefix, &options).await?)
 }
 
+/// Reads and checks everything of a stored model; resolves with its row of a listing, with `damage` where there is some.
+///
+/// # Errors
+/// As [`save`]; damage is no error, but the result.
+#[wasm_bindgen(skip_typescript)]
+pub async fn verify(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::verify(&url, &options).await?)
+}
+
 /// Copies a model; resolves with the destination's ModelArtifactsInfo.
 ///
 /// # Errors
@@ -147,8 +157,9 @@ pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsV
     Ok(verbs::remove_model(&url, &options).await?)
 }
 
-/// Shares the registry `{ saveRouters, loadRouters, stores }` with the JavaScript entry; `stores` is a `Map` from scheme to ModelStore.
+/// Shares the registry `{ saveRouters, loadRouters, stores, memory, changed }` with the JavaScript entry; `stores` is a `Map` from scheme to
+/// ModelStore, `memory` one from path to model, and `changed(url, 'saved' | 'removed')` hears of every committed change.
 #[wasm_bindgen(js_name = useRegistry, skip_typescript)]
 pub fn use_registry(registry: JsValue) {
-    route::use_registry(&registry);
+    registry::use_registry(&registry);
 }

@@ -1,8 +1,8 @@
 //! Web Locks, where they exist: a second tab waits its turn.
 
-use js_sys::{Function, Object, Promise};
+use js_sys::{Function, Math, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 use crate::context::Context;
 use crate::js::{self, Result};
@@ -24,9 +24,7 @@ impl Drop for Lock {
 /// # Errors
 /// The signal's reason.
 pub async fn exclusive(name: &str, cx: &Context) -> Result<Lock> {
-    let Some(locks) = js::global("navigator").and_then(|navigator| js::get_some(&navigator, "locks")) else {
-        return Ok(Lock(None));
-    };
+    let locks = manager();
     let Some(request) = js::method(&locks, "request") else { return Ok(Lock(None)) };
     let mut release = None;
     let held = Promise::new(&mut |resolve, _| release = Some(resolve));
@@ -56,4 +54,50 @@ pub async fn exclusive(name: &str, cx: &Context) -> Result<Lock> {
         // Refused, for example in a document that is being unloaded or has an opaque origin: go on as where there are none.
         Err(_) => cx.check().map(|()| Lock(None)),
     }
+}
+
+fn manager() -> JsValue {
+    js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "locks"))
+}
+
+/// Milliseconds that a note can be read.
+const NOTED: u32 = 1000;
+
+thread_local! {
+    /// Tells our own notes from others'.
+    static HERE: f64 = Math::random();
+}
+
+/// Word that was left at a lock.
+pub struct Note {
+    /// What it says.
+    pub words: i64,
+    /// Whether it is from here.
+    pub is_mine: bool,
+}
+
+/// Leaves word for whoever gets the lock of that name next: a lock of another name, which has the words in it. It can be read when this is
+/// done, and ends by itself, or with this page.
+pub async fn leave_note(name: &str, words: i64, cx: &Context) {
+    let note = format!("{name}#{}#{words}", HERE.with(|here| here.to_bits()));
+    if let Ok(held) = exclusive(&note, &cx.quiet()).await {
+        spawn_local(async move {
+            js::sleep(NOTED).await;
+            drop(held);
+        });
+    }
+}
+
+/// The note with the greatest words at the lock of that name.
+pub async fn last_note(name: &str, cx: &Context) -> Option<Note> {
+    let locks = manager();
+    let query = js::method(&locks, "query")?;
+    let answer = cx.settled(query.call0(&locks)).await.ok()?;
+    let mine = HERE.with(|here| here.to_bits().to_string());
+    let notes = js::items(&js::get(&answer, "held")).into_iter().filter_map(|lock| {
+        let lock = js::text(&js::get(&lock, "name"))?;
+        let (whose, words) = lock.strip_prefix(name)?.strip_prefix('#')?.split_once('#')?;
+        Some(Note { words: words.parse().ok()?, is_mine: whose == mine })
+    });
+    notes.max_by_key(|note| note.words)
 }

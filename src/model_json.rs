@@ -249,6 +249,6 @@ pub fn write(header: &Header, paths: Option<&[String]>) -> Result<JsString> {
             js::set(&json, key, &value);
         }
     }
-    let wrong = |cause| Failure::known(Error::argument("model", "JSON cannot hold it"), Some(cause));
+    let wrong = |cause| Failure::argument("model", "JSON cannot hold it", cause);
     JSON::stringify(json.unchecked_ref()).map_err(wrong)
 }

@@ -1,136 +1,16 @@
 //! From what the caller names to the medium that serves it.
 
-use std::cell::RefCell;
-
-use js_sys::{Array, Map, Object};
+use js_sys::{Array, Function, Object};
 use wasm_bindgen::prelude::*;
 
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
-use crate::info::Info;
 use crate::js::{self, Result};
-use crate::store::custom::Custom;
-#[cfg(feature = "transfers")]
-use crate::store::file_system::FileSystem;
-use crate::store::indexed_db::IndexedDb;
-use crate::store::local_storage::LocalStorage;
-use crate::store::memory::{self, Memory};
-use crate::store::{Entry, Store, Which};
+use crate::registry::{self, AnyStore, find_store};
+use crate::store::Store;
 use crate::transfer::Transfer;
 use crate::url::ModelUrl;
-
-/// One line a store: the rest of the house finds it here.
-macro_rules! stores {
-    ($($(#[$when:meta])* $scheme:literal => $store:ident),+ $(,)?) => {
-        /// The schemes of the stores that come with the package.
-        pub const SCHEMES: &[&str] = &[$($(#[$when])* $scheme),+];
-
-        /// Any store: static dispatch.
-        #[derive(Clone)]
-        pub enum AnyStore { $($(#[$when])* #[doc = $scheme] $store($store),)+ #[doc = "registered"] Custom(Custom) }
-
-        impl AnyStore {
-            fn built_in(scheme: &str) -> Option<Self> {
-                match scheme { $($(#[$when])* $scheme => Some(Self::$store($store)),)+ _ => None }
-            }
-        }
-
-        impl Store for AnyStore {
-            fn scheme(&self) -> &str {
-                match self { $($(#[$when])* Self::$store(store) => store.scheme(),)+ Self::Custom(store) => store.scheme() }
-            }
-            fn is_same(&self, path: &str, other: &str) -> bool {
-                match self { $($(#[$when])* Self::$store(store) => store.is_same(path, other),)+ Self::Custom(store) => store.is_same(path, other) }
-            }
-            async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
-                match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
-            }
-            async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
-                match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }
-            }
-            async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-                match self { $($(#[$when])* Self::$store(store) => store.list(prefix, cx).await,)+ Self::Custom(store) => store.list(prefix, cx).await }
-            }
-            async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-                match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }
-            }
-            async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-                match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }
-            }
-        }
-    };
-}
-
-stores! {
-    "localstorage" => LocalStorage,
-    "indexeddb" => IndexedDb,
-    "memory" => Memory,
-    #[cfg(feature = "transfers")] "file" => FileSystem,
-}
-
-/// The schemes that the smaller build does not serve; there the entry asks the other one.
-const TRANSFERS: [&str; 4] = ["http", "https", "downloads", "file"];
-
-/// What callers have registered. The JavaScript entry owns the object, so that registering works before the wasm is there.
-#[derive(Clone, Default)]
-struct Registry {
-    save_routers: Array,
-    load_routers: Array,
-    stores: Option<Map>,
-}
-
-thread_local! {
-    static REGISTRY: RefCell<Registry> = RefCell::default();
-}
-
-/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map }`.
-pub fn use_registry(registry: &JsValue) {
-    if let Ok(memory) = js::get(registry, "memory").dyn_into() {
-        memory::share(memory);
-    }
-    let shared = Registry {
-        save_routers: js::get(registry, "saveRouters").unchecked_into(),
-        load_routers: js::get(registry, "loadRouters").unchecked_into(),
-        stores: js::get(registry, "stores").dyn_into().ok(),
-    };
-    REGISTRY.set(shared);
-}
-
-/// All stores: ours and the registered ones.
-pub fn stores() -> Vec<AnyStore> {
-    let registered = REGISTRY.with_borrow(|registry| registry.stores.clone());
-    let custom = registered.into_iter().flat_map(|stores| Array::from(&stores.keys()).iter().collect::<Vec<_>>());
-    let custom = custom.filter_map(|scheme| find_store(&js::text(&scheme)?));
-    SCHEMES.iter().filter_map(|scheme| AnyStore::built_in(scheme)).chain(custom).collect()
-}
-
-/// The store and the beginning of a path that a listing is asked for.
-///
-/// # Errors
-/// [`Error::InvalidUrl`], [`Error::UnknownScheme`].
-pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
-    let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
-    let store = find_store(&url.scheme);
-    let unknown = || Error::UnknownScheme { scheme: url.scheme.clone(), known: known() };
-    Ok((store.ok_or_else(unknown)?, url.path))
-}
-
-/// All schemes, for an error.
-fn known() -> Vec<String> {
-    let stores = stores();
-    let schemes = stores.iter().map(Store::scheme).filter(|scheme| *scheme != "file").chain(TRANSFERS);
-    schemes.map(str::to_owned).collect()
-}
-
-fn find_store(scheme: &str) -> Option<AnyStore> {
-    let registered = || {
-        let store = REGISTRY.with_borrow(|registry| registry.stores.as_ref().map(|stores| stores.get(&scheme.into())));
-        let store = store.filter(JsValue::is_object)?;
-        Some(AnyStore::Custom(Custom { scheme: scheme.to_owned(), store }))
-    };
-    AnyStore::built_in(scheme).or_else(registered)
-}
 
 /// Where a model comes from or goes to.
 pub enum Route {
@@ -156,8 +36,7 @@ impl Route {
         if let Some(transfer) = Transfer::of_value(target, cx)? {
             return Ok(Route::Transfer(transfer));
         }
-        let routers = REGISTRY.with_borrow(|registry| registry.save_routers.clone());
-        Self::of_url(target, "target", &ask(&routers, target, &Object::new())?, cx)
+        Self::of_url(target, "target", &ask(&registry::save_routers(), target, &Object::new())?, cx)
     }
 
     /// The route of a load's source.
@@ -174,8 +53,7 @@ impl Route {
         if let Some(transfer) = Transfer::of_value(source, cx)? {
             return Ok(Route::Transfer(transfer));
         }
-        let routers = REGISTRY.with_borrow(|registry| registry.load_routers.clone());
-        let answers = ask(&routers, source, &cx.options)?;
+        let answers = ask(&registry::load_routers(), source, &cx.options)?;
         let relative = js::text(source).filter(|text| answers.is_empty() && is_relative(text));
         match relative.map(|url| Transfer::of_relative(url, cx)).transpose()?.flatten() {
             Some(transfer) => Ok(Route::Transfer(transfer)),
@@ -218,7 +96,7 @@ impl Route {
         if let Some(transfer) = Transfer::of_url(&url, &text, cx)? {
             return Ok(Route::Transfer(transfer));
         }
-        Err(Error::UnknownScheme { scheme: url.scheme, known: known() }.into())
+        Err(registry::unknown(url.scheme).into())
     }
 
     /// Whether both are the same place.
@@ -295,7 +173,9 @@ impl Route {
 /// Whether it is a URL for `fetch` that no scheme of ours begins: `models/m.json`, `blob:...`.
 fn is_relative(text: &str) -> bool {
     let first = text.split(['/', '?', '#']).next().unwrap_or_default();
-    !first.contains(':') && !text.is_empty() && !text.contains("://")
+    // A store without its colon is a slip, and no folder of a server's.
+    let is_slip = text.contains("//") && registry::SCHEMES.contains(&&*first.to_ascii_lowercase());
+    !is_slip && !first.contains(':') && !text.is_empty() && !text.contains("://")
         || text.starts_with("blob:")
         || text.starts_with("data:")
 }
@@ -303,7 +183,7 @@ fn is_relative(text: &str) -> bool {
 fn ask(routers: &Array, url: &JsValue, options: &Object) -> Result<Vec<JsValue>> {
     let mut answers = Vec::new();
     for router in routers.iter() {
-        let Some(router) = router.dyn_ref::<js_sys::Function>() else { continue };
+        let Some(router) = router.dyn_ref::<Function>() else { continue };
         let answer = router.call2(&JsValue::UNDEFINED, url, options).map_err(js::thrown)?;
         if answer.is_object() {
             answers.push(answer);

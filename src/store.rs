@@ -1,15 +1,16 @@
 //! What a listable store can do. A medium is one file below `store/`; they know nothing of each other.
 
-use js_sys::{Date, Object};
+use js_sys::Object;
+use wasm_bindgen::JsValue;
 
-use crate::artifacts::Model;
+use crate::artifacts::{Model, described};
 use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Result};
 
 pub mod custom;
-#[cfg(feature = "transfers")]
+#[cfg(feature = "node")]
 pub mod file_system;
 pub mod indexed_db;
 pub mod local_storage;
@@ -30,6 +31,11 @@ pub trait Store {
         path == other
     }
 
+    /// The path as a listing has it.
+    fn listed<'a>(&self, path: &'a str) -> &'a str {
+        path
+    }
+
     /// The model at `path`, its sizes checked.
     async fn open(&self, path: &str, cx: &Context) -> Result<Model>;
 
@@ -39,6 +45,9 @@ pub trait Store {
     /// Everything that is stored, damaged entries marked. Who calls wants only paths that begin with `prefix`; a store may
     /// use that, or give all.
     async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>>;
+
+    /// One row of that listing; `None` when nothing is there.
+    async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>>;
 
     /// Removes a model, also a damaged one. `None`: what is stored there now is not which was meant, and stays.
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>>;
@@ -96,7 +105,7 @@ impl Entry {
             Some(info) => info.to_js(),
             None => {
                 let unknown = Object::new();
-                js::set(&unknown, "dateSaved", &Date::new(&0.into()));
+                js::set(&unknown, "dateSaved", &js::date(&0.into()).into());
                 js::set(&unknown, "modelTopologyType", &"JSON".into());
                 unknown
             }
@@ -106,6 +115,20 @@ impl Entry {
         }
         info
     }
+}
+
+/// The model of artifacts that were stored: what is wrong with them is damage.
+pub fn stored_model(artifacts: &JsValue, url: &str) -> Result<Model> {
+    if !artifacts.is_object() {
+        return Err(corrupt(url, "modelArtifacts", "an object", described(artifacts)).into());
+    }
+    let data = js::get_some(artifacts, "weightData").unwrap_or(JsValue::NULL);
+    let pieces = if js::is_array(&data) { js::items(&data) } else { vec![data] };
+    let is_bytes = |piece: &&JsValue| piece.is_null() || js::get(piece, "byteLength").as_f64().is_some();
+    if let Some(piece) = pieces.iter().find(|piece| !is_bytes(piece)) {
+        return Err(corrupt(url, "weightData", "an ArrayBuffer", described(piece)).into());
+    }
+    Model::from_artifacts(artifacts).map_err(|failure| failure.at_rest(url))
 }
 
 /// An [`Error::Corrupt`].

@@ -10,9 +10,11 @@ use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
-use crate::js::{self, Result};
-use crate::route::{self, AnyStore, Route};
-use crate::store::{Entry, Store, Which};
+use crate::js::{self, Failure, Result};
+use crate::registry::{self, AnyStore};
+use crate::route::Route;
+use crate::store::{Entry, Store, Which, corrupt};
+use crate::weights;
 
 #[cfg(feature = "transfers")]
 use crate::cache::open;
@@ -66,13 +68,14 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
 /// `listModels(options)`, `listModels(prefix, options)`: what begins with the prefix, a URL such as `indexeddb://` or `file:///models`.
 /// A store that does not exist here is left out; one that fails is a damaged entry.
 pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
-    let prefix = if first.is_string() { Some(route::prefix(first)?) } else { None };
-    let cx = Context::new(if prefix.is_some() { second } else { first })?;
+    let prefix = if first.is_string() { Some(registry::prefix(first)?) } else { None };
+    let cx = Context::with(if prefix.is_some() { second } else { first }, &["verify"])?;
+    cx.is_thorough.set(cx.flag("verify")?);
     let (stores, prefix) = match prefix {
-        None => (route::stores(), String::new()),
+        None => (registry::stores(), String::new()),
         Some((store, prefix)) => (vec![store], prefix),
     };
-    let models = Object::new();
+    let mut rows = Vec::new();
     for store in stores {
         let entries = match store.list(&prefix, &cx).await {
             Ok(entries) => entries,
@@ -85,13 +88,94 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
                 }
             }
         };
-        for entry in entries.into_iter().filter(|entry| {
+        let is_asked_for = |entry: &Entry| {
             entry.path.starts_with(&prefix) || entry.path.is_empty() || prefix.trim_end_matches('/') == entry.path
-        }) {
-            js::define(&models, &store.url(&entry.path), &entry.to_js());
-        }
+        };
+        rows.extend(entries.into_iter().filter(is_asked_for).map(|entry| (store.clone(), entry)));
+    }
+    if cx.is_thorough.get() {
+        rows = check_all(rows, &cx).await?;
+    }
+    let models = Object::new();
+    for (store, entry) in rows {
+        js::define(&models, &store.url(&entry.path), &entry.to_js());
     }
     Ok(models.into())
+}
+
+/// Reads all of them, one after the other; those that are gone meanwhile are left out.
+async fn check_all(rows: Vec<(AnyStore, Entry)>, cx: &Context) -> Result<Vec<(AnyStore, Entry)>> {
+    let bytes = |entry: &Entry| entry.info.map_or(0, |info| info.weight_bytes);
+    cx.expect(Some(rows.iter().fold(0, |sum, (_, entry)| sum.saturating_add(bytes(entry)))));
+    let mut checked_rows = Vec::new();
+    for (store, entry) in rows {
+        let read = bytes(&entry);
+        if entry.path.is_empty() {
+            checked_rows.push((store, entry)); // a whole store that cannot be listed
+            continue;
+        }
+        let row = match checked(&store, &entry.path, &cx.unseen()).await {
+            Ok(row) => row,
+            Err(failure) => {
+                cx.check()?;
+                Some(Entry { damage: Some(damage(failure, &store.url(&entry.path))), ..entry })
+            }
+        };
+        cx.advance(read, "read");
+        checked_rows.extend(row.map(|row| (store, row)));
+    }
+    cx.finish();
+    Ok(checked_rows)
+}
+
+/// `verify(url, options)`: the row of a listing, after everything that is stored has been read and checked.
+pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
+    let cx = Context::new(options)?;
+    let (store, path) = Route::to_store(url, &cx)?;
+    cx.is_thorough.set(true);
+    let row = checked(&store, &path, &cx).await?.ok_or_else(|| Error::NotFound { url: store.url(&path) })?;
+    cx.finish();
+    Ok(row.to_js().into())
+}
+
+/// The row of a model after all of it has been read; what a load would reject with is its damage. `None` when there is none.
+async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<Entry>> {
+    let outcome = read_all(store, path, cx).await;
+    cx.check()?;
+    if let Err(Failure::Known(known)) = &outcome
+        && matches!(known.error, Error::NotSupported { .. })
+    {
+        return outcome.map(|_| None);
+    }
+    // Looked at afterwards: before, it may have been another save's.
+    let Some(row) = store.row(path, cx).await? else { return Ok(None) };
+    Ok(Some(match outcome {
+        Ok((saved, info)) => {
+            Entry { info: row.info.filter(|info| Some(info.saved) == saved).or(info), damage: None, ..row }
+        }
+        Err(failure) => Entry { damage: Some(damage(failure, &store.url(path))), ..row },
+    }))
+}
+
+/// When it was saved, and its info, if it can be told.
+async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<f64>, Option<Info>)> {
+    let mut model = store.open(path, cx).await?;
+    let pieces = model.pieces(cx).await?.unwrap_or_default();
+    let info = model.header.info(weights::length(&pieces)).ok();
+    Ok((model.saved, info.map(|info| info.saved_at(model.saved.unwrap_or(info.saved)))))
+}
+
+fn damage(failure: Failure, url: &str) -> Error {
+    match failure {
+        Failure::Known(known) if matches!(known.error, Error::NotFound { .. }) => {
+            corrupt(url, "model", "one, because it is listed", "none")
+        }
+        Failure::Known(known) => known.error,
+        Failure::Thrown(cause) => {
+            let (name, message) = js::words(&cause);
+            Error::Storage { url: url.to_owned(), why: format!("{name}: {message}") }
+        }
+    }
 }
 
 /// `copyModel(source, destination, options)`.

@@ -73,7 +73,7 @@ impl Weights {
     /// Reads numbers at offsets into all parts, which must not fall.
     pub fn numbers(&self) -> Numbers<'_> {
         let parts = if let Weights::Parts(parts) = self { &parts[..] } else { &[] };
-        Numbers { parts, before: 0, window: Vec::new(), start: 0 }
+        Numbers { parts, before: 0 }
     }
 
     /// All bytes, in the pieces in which they are; a stream is read to its end. `expected` is what the specs describe, when they tell.
@@ -95,15 +95,11 @@ impl Weights {
     }
 }
 
-/// Numbers among the bytes of all parts, seen through a window, since there may be millions: the lengths of strings.
+/// Numbers among the bytes of all parts, one after the other: there may be millions, the lengths of strings.
 pub struct Numbers<'a> {
-    /// Those that are not through.
+    /// Those that are not through, and the bytes of those that are.
     parts: &'a [Uint8Array],
-    /// Bytes of those that are.
     before: u64,
-    window: Vec<u8>,
-    /// Where the window begins.
-    start: u64,
 }
 
 impl Numbers<'_> {
@@ -117,26 +113,16 @@ impl Numbers<'_> {
     }
 
     fn byte(&mut self, at: u64) -> Option<u8> {
-        let seen = |numbers: &Self| numbers.window.get(usize::try_from(at.checked_sub(numbers.start)?).ok()?).copied();
-        if let Some(byte) = seen(self) {
-            return Some(byte);
-        }
         while let Some((part, rest)) = self.parts.split_first() {
-            let length = u64::from(part.length());
-            if at < self.before + length {
-                let from = (at - self.before) as u32;
-                let piece = part.subarray(from, from.saturating_add(WINDOW).min(length as u32));
-                (self.window, self.start) = (piece.to_vec(), at);
-                return seen(self);
+            let end = self.before + u64::from(part.length());
+            if at < end {
+                return Some(part.get_index((at - self.before) as u32));
             }
-            (self.parts, self.before) = (rest, self.before + length);
+            (self.parts, self.before) = (rest, end);
         }
         None
     }
 }
-
-/// Bytes that are looked at in one go for the lengths of strings.
-const WINDOW: u32 = 1 << 12;
 
 /// Tells a source that nobody will read on. It may take its time: nobody waits, and its answer, like the failure that it
 /// may end in, does not matter any more.

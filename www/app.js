@@ -1,6 +1,10 @@
 // The model manager: a small model is trained with TensorFlow.js and kept in this browser with tfpersist.
-import { copyModel, listModels, loadModel, moveModel, removeModel, save } from 'tfpersist';
+import {
+  copyModel, listModels, loadModel, moveModel, persistStorage, removeModel, save, storageEstimate, verify, watchModels,
+} from 'tfpersist';
+import { compare, entryOf, remember, remembered } from './predictions.js';
 import { inputs, predict, train, truth } from './sine.js';
+import { dates, humane, split, sum } from './words.js';
 
 /** Where models can be kept: one line a store. */
 const stores = [
@@ -19,46 +23,7 @@ const clone = (template) => $(template).content.firstElementChild.cloneNode(true
 /** The model that can be saved, and what it predicts for `inputs`. */
 let current = null;
 
-// What was predicted before the reload, remembered by URL in this tab
-
-const remembered = () => JSON.parse(sessionStorage.getItem('predictions') ?? '{}');
-
-function remember(url, entry) {
-  const { [url]: _, ...others } = remembered();
-  sessionStorage.setItem('predictions', JSON.stringify(entry ? { ...others, [url]: entry } : others));
-}
-
-/** The bits of the floats, because JSON knows neither -0 nor NaN. */
-const entryOf = (floats) => ({ page: performance.timeOrigin, bits: Array.from(new Uint32Array(floats.buffer)) });
-
-/** Compares with what was remembered for this URL. */
-function compare(url, floats) {
-  const before = remembered()[url];
-  if (!before) {
-    remember(url, entryOf(floats));
-    return { text: 'Remembered: reload the page and load it again to compare.' };
-  }
-  const old = new Float32Array(new Uint32Array(before.bits).buffer);
-  const { bits } = entryOf(floats);
-  const when = before.page === performance.timeOrigin ? 'as before' : 'as before the reload';
-  const changed = bits.filter((b, i) => b !== before.bits[i]).length;
-  if (changed === 0) return { same: true, text: `Same to the last bit ${when}.` };
-  const most = Math.max(...floats.map((f, i) => Math.abs(f - old[i])));
-  const difference = `${changed} of ${bits.length} predictions differ, by up to ${most.toPrecision(3)}`;
-  return { same: false, text: `Not the same ${when}: ${difference}.` };
-}
-
-// Words
-
-function humane(bytes) {
-  if (!Number.isFinite(bytes)) return 'unknown';
-  if (bytes < 1000) return `${bytes} bytes`;
-  const [unit, name] = bytes < 999_500 ? [1e3, 'KB'] : [1e6, 'MB'];
-  return `${Number((bytes / unit).toPrecision(3))} ${name}`;
-}
-
-const sum = (info) => (info.modelTopologyBytes ?? 0) + (info.weightSpecsBytes ?? 0) + (info.weightDataBytes ?? 0);
-const dates = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+// The status line
 
 function say(...parts) {
   $('#status').classList.remove('error');
@@ -122,9 +87,6 @@ function onTrain(event) {
 
 // The list
 
-/** `[scheme, path]` */
-const split = (url) => [url.slice(0, url.indexOf('://')), url.slice(url.indexOf('://') + 3)];
-
 function showUrl(where, url) {
   const [scheme, path] = split(url);
   where.replaceChildren(`${scheme}://`, element('b', path));
@@ -145,7 +107,7 @@ function rowOf(url, info) {
   if (known) $('time', row).dateTime = info.dateSaved.toISOString();
   for (const button of row.querySelectorAll('button')) {
     button.ariaLabel = `${button.textContent} ${url}`;
-    button.disabled = Boolean(info.damage) && button.dataset.action !== 'remove';
+    button.disabled = Boolean(info.damage) && !['check', 'remove'].includes(button.dataset.action);
   }
   if (info.damage) {
     $('.damage', row).hidden = false;
@@ -155,12 +117,21 @@ function rowOf(url, info) {
   return row;
 }
 
+let turns = 0;
+
 /** Shows what is stored, and puts the focus on the row of `url` when there is one. */
 async function refresh(url) {
+  const turn = ++turns;
   const models = Object.entries(await listModels()).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (turn !== turns) return; // a newer one is under way
   $('#list tbody').replaceChildren(...models.map(([key, info]) => rowOf(key, info)));
   $('#list').hidden = models.length === 0;
   $('#empty').hidden = models.length > 0;
+  const { usage, quota, persisted } = await storageEstimate();
+  $('#room').hidden = usage === undefined;
+  const fate = persisted ? 'The browser keeps it.' : 'The browser may drop it when the disk gets full.';
+  $('#used').textContent = `${humane(usage)} used of ${humane(quota)}. ${fate}`;
+  $('#keep').hidden = persisted;
   const row = [...$('#list tbody').rows].find((r) => r.dataset.url === url);
   if (url) (row ? $('button', row) : $('#list-title')).focus();
 }
@@ -187,6 +158,23 @@ function onOpen(source, words) {
     const model = await loadModel(tf, source, { onProgress });
     show(model, predict(model), `Opened ${words}`);
     return `Opened ${words}. It can be saved now.`;
+  });
+}
+
+function onCheck(url) {
+  return run(`Checking ${url}`, async () => {
+    const info = await verify(url);
+    [...$('#list tbody').rows].find((row) => row.dataset.url === url)?.replaceWith(rowOf(url, info));
+    if (info.damage) throw info.damage;
+    return `Checked ${url}: all ${humane(info.weightDataBytes)} of weights are there.`;
+  });
+}
+
+function onKeep() {
+  return run('Asking the browser', async () => {
+    const kept = await persistStorage();
+    await refresh();
+    return kept ? 'The browser keeps what is stored here.' : 'The browser does not promise to keep it.';
   });
 }
 
@@ -242,7 +230,7 @@ function ask(action, row, button) {
   fillStores(store, stores, stores.find((s) => s.scheme !== scheme)?.scheme);
   name.value = path;
   go.textContent = action === 'remove' ? 'Remove it' : `${button.textContent} it`;
-  const close = () => { panel.remove(); button.focus(); };
+  const close = () => { panel.remove(); refresh(url).catch(complain); };
   cancel.addEventListener('click', close);
   form.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
   form.addEventListener('submit', (event) => {
@@ -257,8 +245,8 @@ function onAction(event) {
   const button = event.target.closest('button[data-action]');
   if (!button) return;
   const row = button.closest('tr');
-  if (button.dataset.action === 'load') onLoad(row.dataset.url);
-  else if (button.dataset.action === 'download') onDownload(row.dataset.url);
+  const atOnce = { load: onLoad, check: onCheck, download: onDownload }[button.dataset.action];
+  if (atOnce) atOnce(row.dataset.url);
   else ask(button.dataset.action, row, button);
 }
 
@@ -286,6 +274,9 @@ addEventListener('drop', (event) => {
   onOpen(event.dataTransfer, 'what was dropped');
 });
 $('#reload').addEventListener('click', () => location.reload());
+$('#keep').addEventListener('click', onKeep);
+// An open panel is somebody's work: the list waits until it is closed.
+watchModels(({ here }) => { if (!here && !$('#list .panel')) refresh().catch(complain); });
 await run('Starting', async () => {
   await tf.setBackend('cpu'); // small models: quicker there than on a graphics card, and the same bits every time
   await refresh();

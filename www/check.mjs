@@ -6,6 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { serve } from '../scripts/serve.mjs';
+import { button, field, listed, loadAndCompare, numbers, progress, reload, row, saveAs, says, status, trainModel, transfer } from './person.mjs';
 
 const picture = fileURLToPath(new URL('../target/demo.png', import.meta.url));
 const stores = [
@@ -26,64 +27,6 @@ async function check(what, work) {
   }
   passed += 1;
   console.log(`ok  ${what}`);
-}
-
-// What a person does with the page
-
-const field = (where, role, name) => where.getByRole(role, { name, exact: true });
-const button = (where, name) => field(where, 'button', name);
-const row = (page, url) => page.locator('#list tbody tr').filter({ has: page.getByText(url, { exact: true }) });
-const status = (page) => page.getByRole('status');
-const progress = (page) => page.getByRole('progressbar').evaluate((bar) => bar.value);
-
-async function says(page, words, timeout = 10_000) {
-  const begins = (start) => document.querySelector('[role=status]').textContent.startsWith(start);
-  await page.waitForFunction(begins, words, { timeout })
-    .catch(async () => assert.fail(`waited for "${words}", the page says "${await status(page).textContent()}"`));
-}
-
-/** The predictions that the page shows, as text: every digit of them. */
-const numbers = (page) => page.locator('#numbers li').allTextContents();
-
-async function trainModel(page, size = 'Small') {
-  const option = await field(page, 'combobox', 'Size').locator('option', { hasText: size }).getAttribute('value');
-  await field(page, 'combobox', 'Size').selectOption(option);
-  await button(page, 'Train').click();
-  await says(page, 'Trained.', 25_000);
-}
-
-async function saveAs(page, label, name) {
-  await field(page, 'combobox', 'Store').selectOption(label);
-  await field(page, 'textbox', 'Name').fill(name);
-  await field(page, 'textbox', 'Name').press('Enter');
-}
-
-async function reload(page) {
-  await page.evaluate(() => { window.beforeReload = true; });
-  await Promise.all([page.waitForEvent('load'), button(page, 'Reload the page').click()]);
-  await says(page, 'Ready.');
-  assert.equal(await page.evaluate(() => window.beforeReload), undefined, 'the page was not really reloaded');
-  assert.deepEqual(await numbers(page), [], 'a model is there before one was loaded');
-}
-
-async function loadAndCompare(page, url, before, verdict) {
-  await button(page, `Load & predict ${url}`).click();
-  await says(page, `Loaded ${url}.`);
-  assert.equal(await page.locator('#verdict').textContent(), verdict);
-  assert.deepEqual(await numbers(page), before, 'the numbers differ');
-}
-
-/** Copy or Move, with its two inputs. */
-async function transfer(page, verb, url, target) {
-  await button(page, `${verb} ${url}`).click();
-  const form = field(page, 'form', `${verb} ${url}`);
-  await field(form, 'combobox', 'To store').selectOption(target.label);
-  await field(form, 'textbox', 'New name').fill(target.name);
-  await button(form, `${verb} it`).click();
-}
-
-async function listed(page) {
-  return (await page.locator('#list tbody th .url').allTextContents()).sort();
 }
 
 // The checks
@@ -217,6 +160,51 @@ async function removeAll(page, here, urls) {
   });
 }
 
+async function tabs(page, address, { url }) {
+  await check('a second tab shows what this one saves and removes, without a reload', async () => {
+    const other = await page.context().newPage();
+    await other.goto(address);
+    await says(other, 'Ready.');
+    await saveAs(page, 'IndexedDB', 'for the other tab');
+    await row(other, 'indexeddb://for the other tab').waitFor();
+    await button(other, 'Remove indexeddb://for the other tab').click();
+    await button(field(other, 'form', 'Remove indexeddb://for the other tab'), 'Remove it').click();
+    await row(page, 'indexeddb://for the other tab').waitFor({ state: 'detached' });
+    await other.close();
+  });
+  await check('a check says that all is there, and of a damaged record what is not', async () => {
+    await button(page, `Check ${url}`).click();
+    await says(page, `Checked ${url}: all `);
+    await page.evaluate(cutWeights, url.replace('indexeddb://', ''));
+    await button(page, `Check ${url}`).click();
+    await says(page, 'ERR_CORRUPT');
+    assert.match(await status(page).textContent(), /weightData: expected \d+ bytes, found 4 bytes/);
+    await saveAs(page, 'IndexedDB', 'sine');
+    await says(page, `Saved ${url}: `);
+  });
+  await check('the page tells how much room is used', async () => {
+    assert.match(await page.locator('#room').innerText(), /^[\d.]+ (bytes|KB|MB) used of [\d.]+ (MB|GB)\. The browser/);
+  });
+}
+
+/** In the page: leaves 4 bytes of a stored model's weights. */
+function cutWeights(path) {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open('tensorflowjs');
+    opening.onerror = reject;
+    opening.onsuccess = () => {
+      const tx = opening.result.transaction('models_store', 'readwrite');
+      const reading = tx.objectStore('models_store').get(path);
+      reading.onsuccess = () => {
+        reading.result.modelArtifacts.weightData = new ArrayBuffer(4);
+        tx.objectStore('models_store').put(reading.result);
+      };
+      tx.oncomplete = () => { opening.result.close(); resolve(); };
+      tx.onabort = reject;
+    };
+  });
+}
+
 async function phone(page) {
   await check('the page fits a phone', async () => {
     const size = page.viewportSize();
@@ -254,6 +242,7 @@ async function drive(page, address, troubles) {
     const models = await roundTrip(page, here, stores[(i + 1) % stores.length]);
     if (here.scheme === 'localstorage') await photograph(page);
     await refusals(page, here, models);
+    if (i === 0) await tabs(page, address, models);
     if (i === 0) await elsewhere(page, models);
     if (here.scheme === 'localstorage') await quota(page);
     if (i === 0) await phone(page);

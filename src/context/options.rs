@@ -1,6 +1,6 @@
 //! The options of a call, by name and by type.
 
-use js_sys::{Function, Object, Reflect};
+use js_sys::{Function, Object};
 use wasm_bindgen::JsCast;
 use web_sys::AbortSignal;
 
@@ -37,14 +37,16 @@ const KNOWN: [&str; 20] = [
 const BARE_INIT: [&str; 9] =
     ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
 
-/// That there are only options that we know, and texts where nobody else would check it.
+/// That there are only options that we know, or `more`, and texts where nobody else would check it.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] that names the option.
-pub(super) fn check_names(options: &Object) -> Result<()> {
-    let unreadable = |cause| Failure::known(Error::argument("options", "it cannot be read"), Some(cause));
-    for key in Reflect::own_keys(options).map_err(unreadable)?.iter().filter_map(|key| key.as_string()) {
-        if !KNOWN.contains(&key.as_str()) && !BARE_INIT.contains(&key.as_str()) {
+pub(super) fn check_names(options: &Object, more: &[&str]) -> Result<()> {
+    let unreadable = |cause| Failure::argument("options", "it cannot be read", cause);
+    let given = Object::try_assign(&Object::new(), options).map_err(unreadable)?;
+    for key in Object::keys(&given) {
+        let key = key.as_string().unwrap_or_default();
+        if ![&KNOWN[..], &BARE_INIT, more].iter().any(|known| known.contains(&key.as_str())) {
             return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
         }
     }

@@ -1,9 +1,9 @@
 //! A store of the caller's own, registered under a scheme: `{ save, load, list, remove }`, all of which may be asynchronous.
 
-use js_sys::{ArrayBuffer, Object, Reflect};
+use js_sys::{ArrayBuffer, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::{Entry, Store, Which, corrupt};
+use super::{Entry, Store, Which, corrupt, stored_model};
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
@@ -30,7 +30,7 @@ impl Store for Custom {
         if artifacts.is_undefined() || artifacts.is_null() {
             return Err(Error::NotFound { url }.into());
         }
-        let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(&url))?;
+        let mut model = stored_model(&artifacts, &url)?;
         model.saved = self.find(path, cx).await.ok().and_then(|entry| entry.saved());
         Ok(model)
     }
@@ -48,7 +48,7 @@ impl Store for Custom {
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let listed = self.listed(cx).await?;
-        let paths = Reflect::own_keys(&listed).map_err(|cause| self.wrong_list(Some(cause)))?;
+        let paths = Object::keys(&listed);
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
             let damage =
@@ -56,6 +56,13 @@ impl Store for Custom {
             Entry { path, info, damage }
         };
         Ok(paths.iter().filter_map(|path| js::text(&path)).map(entry).collect())
+    }
+
+    async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+        match self.find(path, cx).await {
+            Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
@@ -84,21 +91,16 @@ impl Custom {
         cx.settled(outcome).await
     }
 
+    /// What is stored: a copy, since the caller's may throw at each look.
     async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
-        if listed.is_object() { Ok(listed.unchecked_into()) } else { Err(self.wrong_list(None)) }
-    }
-
-    fn wrong_list(&self, cause: Option<JsValue>) -> Failure {
-        let place = format!("registerStore(\"{}\")", self.scheme);
-        Failure::known(Error::argument(place, "its list() must give an object"), cause)
+        let wrong = |cause| Failure::argument(&self.url(""), "its list() cannot be read", cause);
+        Object::try_assign(&Object::new(), listed.unchecked_ref()).map_err(wrong)
     }
 
     async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
         let listed = self.listed(cx).await?;
-        let is_there = Reflect::get_own_property_descriptor(&listed, &path.into());
-        let is_there = is_there.map_err(|cause| self.wrong_list(Some(cause)))?;
-        if is_there.is_undefined() {
+        if !Object::has_own(&listed, &path.into()) {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
         Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })

@@ -37,6 +37,10 @@ impl Store for FileSystem {
         path == other || disk::resolved(path).is_some_and(|path| Some(path) == disk::resolved(other))
     }
 
+    fn listed<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_suffix("/model.json").unwrap_or(path).trim_end_matches(['/', '\\'])
+    }
+
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (disk, url) = (Disk::new("load")?, self.url(path));
         let place = disk.place(path).await;
@@ -105,6 +109,15 @@ impl Store for FileSystem {
         Ok(entries)
     }
 
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        let disk = Disk::new("verify")?;
+        let place = disk.place(path).await;
+        match disk.stat(&place.of(&place.json)).await {
+            Err(failure) if disk::is_not_found(&failure) => Ok(None),
+            _ => Ok(Some(self.entry(&disk, path).await)),
+        }
+    }
+
     async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {
         let (disk, url) = (Disk::new("remove")?, self.url(path));
         let place = disk.place(path).await;
@@ -121,8 +134,8 @@ impl Store for FileSystem {
             return meant.map(|_| None);
         }
         let weights = disk.weights(&aside).await;
-        disk.forget(&file).await;
         disk.forget_weights(&place, weights).await;
+        disk.forget(&file).await; // last: of a process that is killed, the sweep finds the weights by it
         disk.sweep(&place).await;
         // It stays when something else is in it.
         let _ = disk.call("rmdir", &[&place.folder.as_str().into()], &url).await;
@@ -170,18 +183,24 @@ async fn write(
     let old = disk.weights(place).await;
     disk.date_later(&beside, &json).await;
     if cx.overwrite {
+        // Names the old weights until they are gone.
+        let aside = place.beside(&place.json);
+        written.push(aside.of(&aside.json));
+        let _ = disk.call("link", &[&json.as_str().into(), &aside.of(&aside.json).into()], url).await;
         disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
     } else {
         // A link fails where there is one already.
         let linked = disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await;
         linked.map_err(|failure| disk::already_exists(failure, url))?;
-        disk.forget(&beside).await;
     }
-    written.clear();
+    let written = std::mem::take(written);
     if cx.durability.as_deref() != Some("relaxed") {
         disk.sync(&place.folder).await;
     }
     disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+    for beside in written.iter().filter(|file| file.ends_with(".tmp")) {
+        disk.forget(beside).await;
+    }
     disk.sweep(place).await;
     files.json.report(cx, "write");
     let saved = disk.stat(&json).await.map_or(js_sys::Date::now(), |stat| stat.saved);

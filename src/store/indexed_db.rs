@@ -4,8 +4,8 @@ use js_sys::{Array, ArrayBuffer, Object, Set};
 use wasm_bindgen::JsValue;
 use web_sys::IdbObjectStore;
 
-use super::{Entry, Store, Which, corrupt};
-use crate::artifacts::{Model, described};
+use super::{Entry, Store, Which, corrupt, stored_model};
+use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
 use crate::idb::{Connection, Schema, Transaction};
@@ -13,6 +13,8 @@ use crate::info::Info;
 use crate::js::{self, Result};
 
 const KEY_PATH: &str = "modelPath";
+/// Both records have one.
+const INFO: &str = "modelArtifactsInfo";
 const MODELS: &str = "models_store";
 const INFOS: &str = "model_info_store";
 /// In the order in which TF.js makes them.
@@ -30,30 +32,30 @@ impl Store for IndexedDb {
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let url = self.url(path);
-        let db = Connection::open(&SCHEMA, &url, cx).await?;
+        let db = Connection::open(&SCHEMA, &url, 0, cx).await?;
         let transaction = db.read(&STORES)?;
-        let (record, info) = (get(&transaction, MODELS, path), key(&transaction, INFOS, path));
-        let (record, info) = (record.await?, info.await?);
-        match (record.is_undefined(), info) {
-            (false, _) => read(&record, &url),
-            (true, true) => Err(ghost(&url).into()),
-            (true, false) => Err(Error::NotFound { url }.into()),
+        let (record, listed) = (get(&transaction, MODELS, path), get(&transaction, INFOS, path));
+        let (record, listed) = (record.await?, listed.await?);
+        match (record.is_undefined(), listed.is_undefined()) {
+            (false, _) => read(&record, &listed, &url, cx.is_thorough.get()),
+            (true, false) => Err(ghost(&url).into()),
+            (true, true) => Err(Error::NotFound { url }.into()),
         }
     }
 
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
         let url = self.url(path);
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
-        let db = Connection::open(&SCHEMA, &url, cx).await?;
+        let needed = u64::from(data.byte_length());
+        let db = Connection::open(&SCHEMA, &url, needed, cx).await?;
         cx.check()?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = put_model(&transaction, path, &url, &model, &data, cx).await;
-        let needed = u64::from(data.byte_length());
         transaction.settle(outcome, needed, cx).await
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(""), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(""), 0, cx).await?;
         let transaction = db.read(&STORES)?;
         let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);
         let models = transaction.ask(MODELS, 0, IdbObjectStore::get_all_keys);
@@ -72,15 +74,24 @@ impl Store for IndexedDb {
         Ok(entries)
     }
 
+    async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+        let db = Connection::open(&SCHEMA, &self.url(path), 0, cx).await?;
+        let transaction = db.read(&STORES)?;
+        let (stored, listed) = (key(&transaction, MODELS, path), get(&transaction, INFOS, path));
+        let (stored, listed) = (stored.await?, listed.await?);
+        let is_there = stored || !listed.is_undefined();
+        Ok(is_there.then(|| self.entry(path.to_owned(), info_of(&listed), stored)))
+    }
+
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(path), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(path), 0, cx).await?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = self.remove_records(&transaction, path, which).await;
         transaction.settle(outcome, 0, cx).await
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        let db = Connection::open(&SCHEMA, &self.url(to), cx).await?;
+        let db = Connection::open(&SCHEMA, &self.url(to), 0, cx).await?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = self.rename_records(&transaction, from, to, cx).await;
         let needed = outcome.as_ref().map_or(0, |info| info.total());
@@ -93,7 +104,7 @@ impl IndexedDb {
         let url = self.url(&path);
         let damage = match (info, stored) {
             (_, false) => Some(ghost(&url)),
-            (None, true) => Some(corrupt(&url, INFOS, "a ModelArtifactsInfo", "none")),
+            (None, true) => Some(no_info(&url, INFOS)),
             (Some(_), true) => None,
         };
         Entry { path, info, damage }
@@ -125,7 +136,7 @@ impl IndexedDb {
             let ghostly = key(transaction, INFOS, from).await?;
             return Err(if ghostly { ghost(&source) } else { Error::NotFound { url: source } }.into());
         }
-        let mut model = read(&record, &source)?;
+        let mut model = read(&record, &JsValue::UNDEFINED, &source, false)?;
         let data = model.join(&cx.quiet()).await?.unwrap_or_else(|| ArrayBuffer::new(0));
         let info = put_model(transaction, to, &self.url(to), &model, &data, cx).await?;
         for store in STORES {
@@ -156,10 +167,10 @@ async fn put_model(
     let record = Object::new();
     js::set(&record, KEY_PATH, &path.into());
     js::set(&record, "modelArtifacts", &artifacts);
-    js::set(&record, "modelArtifactsInfo", &info.to_js());
+    js::set(&record, INFO, &info.to_js());
     let listed = Object::new();
     js::set(&listed, KEY_PATH, &path.into());
-    js::set(&listed, "modelArtifactsInfo", &info.to_js());
+    js::set(&listed, INFO, &info.to_js());
     transaction.send(MODELS, info.total(), |store| store.put(&record))?;
     transaction.send(INFOS, info.total(), |store| store.put(&listed))?;
     Ok(info)
@@ -176,18 +187,58 @@ fn key(transaction: &Transaction, store: &str, path: &str) -> impl Future<Output
 }
 
 fn info_of(record: &JsValue) -> Option<Info> {
-    Info::from_js(&js::get(record, "modelArtifactsInfo"))
+    Info::from_js(&js::get(record, INFO))
 }
 
-/// The model of a record, checked.
-fn read(record: &JsValue, url: &str) -> Result<Model> {
+/// The model of a record, checked; `listed` is the other object store's record of it.
+fn read(record: &JsValue, listed: &JsValue, url: &str, is_thorough: bool) -> Result<Model> {
     let artifacts = js::get(record, "modelArtifacts");
-    if !artifacts.is_object() {
-        return Err(corrupt(url, "modelArtifacts", "an object", described(&artifacts)).into());
-    }
-    let mut model = Model::from_artifacts(&artifacts).map_err(|failure| failure.at_rest(url))?;
+    let mut model = stored_model(&artifacts, url)?;
     model.saved = info_of(record).map(|info| info.saved);
+    check_parts(&model, &artifacts, record, listed, url)?;
+    if is_thorough {
+        check_infos(&model, record, listed, url)?;
+    }
     Ok(model)
+}
+
+/// That no part is gone which the info tells of, and that there are as many weights.
+fn check_parts(model: &Model, artifacts: &JsValue, record: &JsValue, listed: &JsValue, url: &str) -> Result<()> {
+    let info = js::get_some(record, INFO).unwrap_or_else(|| js::get(listed, INFO));
+    for (part, bytes) in [("modelTopology", "modelTopologyBytes"), ("weightSpecs", "weightSpecsBytes")] {
+        let is_expected = js::get(&info, bytes).as_f64().is_some_and(|bytes| bytes > 0.0);
+        if is_expected && js::get_some(artifacts, part).is_none() {
+            return Err(corrupt(url, part, "a part of the model", "none").into());
+        }
+    }
+    let expected = js::get(&info, "weightDataBytes").as_f64();
+    same_size(url, "weightData", expected, model.weights.byte_length().unwrap_or_default())
+}
+
+/// What costs too much for a load, and none of whose results TF.js looks at: that both records have an info, and that topology and specs,
+/// made text again, are as long as it says.
+fn check_infos(model: &Model, record: &JsValue, listed: &JsValue, url: &str) -> Result<()> {
+    for (store, record) in [(MODELS, record), (INFOS, listed)] {
+        if info_of(record).is_none() {
+            return Err(no_info(url, store).into());
+        }
+    }
+    let (info, counted) = (js::get(record, INFO), model.header.info(0)?);
+    same_size(url, "modelTopology", js::get(&info, "modelTopologyBytes").as_f64(), counted.topology_bytes)?;
+    same_size(url, "weightSpecs", js::get(&info, "weightSpecsBytes").as_f64(), counted.specs_bytes)
+}
+
+fn same_size(url: &str, part: &str, expected: Option<f64>, received: u64) -> Result<()> {
+    match expected {
+        Some(expected) if expected != received as f64 => {
+            Err(corrupt(url, part, &format!("{} bytes", expected as u64), format!("{received} bytes")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn no_info(url: &str, store: &str) -> Error {
+    corrupt(url, store, "a ModelArtifactsInfo", "none")
 }
 
 /// TF.js leaves an info without a model when a save of its fails.

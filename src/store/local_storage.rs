@@ -1,6 +1,6 @@
 //! `localstorage://`: TF.js's five keys, with a checksum in the info, so that a mixture of two saves is found out.
 
-use js_sys::{Array, ArrayBuffer, JsString, Map, Object};
+use js_sys::{Array, ArrayBuffer, Date, JsString, Map};
 use wasm_bindgen::prelude::*;
 
 use super::{Entry, Store, Which, corrupt};
@@ -12,7 +12,7 @@ use crate::js::{self, Result};
 use crate::locks;
 
 mod stored;
-use stored::{Stored, parse_info};
+use stored::Stored;
 
 #[wasm_bindgen]
 extern "C" {
@@ -38,6 +38,10 @@ const PARTS: [&str; 5] = ["info", "model_topology", "weight_specs", "weight_data
 /// A save in another tab reaches this one key by key, each a little later (150 ms were seen), lock or no lock:
 /// what looks damaged is looked at again so many times, so many milliseconds apart.
 const LOOKS: (u32, u32) = (5, 40);
+/// And so often before a write, when another tab has left word that it wrote.
+const CATCH_UP: u32 = 25;
+/// Milliseconds after which a save has come through for certain. Its info, which has the date, comes first.
+const YOUNG: f64 = 5000.0;
 
 /// The Local Storage of this origin.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,17 +54,18 @@ impl Store for LocalStorage {
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let (storage, url) = (texts("load")?, self.url(path));
-        let mut outcome = Stored::of(&storage, path)?.decode(&url);
+        let mut stored = Stored::of(&storage, path)?;
         for _ in 0..LOOKS.0 {
+            let outcome = stored.decode(&url);
             let is_damaged = outcome.as_ref().err().and_then(js::Failure::error);
-            if !matches!(is_damaged, Some(Error::Corrupt { .. })) {
-                break;
+            if !matches!(is_damaged, Some(Error::Corrupt { .. })) || !is_young(stored.saved()) {
+                return outcome;
             }
             js::sleep(LOOKS.1).await;
             cx.check()?;
-            outcome = Stored::of(&storage, path)?.decode(&url);
+            stored = Stored::of(&storage, path)?;
         }
-        outcome
+        stored.decode(&url)
     }
 
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
@@ -73,38 +78,51 @@ impl Store for LocalStorage {
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
         let save = Stored::encode(&model.header, &data)?;
         let _lock = locks::exclusive(&url, cx).await?;
+        let noted = self.catch_up(&storage, path, cx).await?;
         cx.check()?;
-        let (info, save) = save.dated_after(may_replace(&storage, path, &url, cx)?, &url)?;
+        let (info, save) = save.dated_after(later(noted, may_replace(&storage, path, &url, cx)?), &url)?;
         replace(&storage, &save.changes(path), &url)?;
+        locks::leave_note(&url, saved_at(info.saved), cx).await;
         Ok(info)
     }
 
-    async fn list(&self, _prefix: &str, _cx: &Context) -> Result<Vec<Entry>> {
+    async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
         let storage = texts("list")?;
-        let found = Map::new();
-        let all = keys(&storage).map_err(js::storage(&self.url(""), 0))?;
-        for key in all.iter().filter_map(|key| js::text(&key)) {
-            let Some((path, part)) = key.strip_prefix(PREFIX).and_then(|key| key.rsplit_once('/')) else { continue };
-            if PARTS.contains(&part) && !path.is_empty() {
-                found.set(&path.into(), &JsValue::UNDEFINED);
+        let mut entries = self.entries(&storage)?;
+        let is_doubtful = |entry: &Entry| entry.damage.is_some() && is_young(entry.saved());
+        for _ in 0..LOOKS.0 {
+            if !entries.iter().any(is_doubtful) {
+                break;
             }
+            js::sleep(LOOKS.1).await;
+            cx.check()?;
+            // Once it was whole, it is: another save may have begun meanwhile.
+            let again = |entry| if is_doubtful(&entry) { self.entry(&storage, entry.path) } else { Some(entry) };
+            entries = entries.into_iter().filter_map(again).collect();
         }
-        let paths = Array::from(&found.keys());
-        Ok(paths.iter().filter_map(|path| Some(self.entry(&storage, js::text(&path)?))).collect())
+        Ok(entries)
+    }
+
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        Ok(self.entry(&texts("verify")?, path.to_owned()))
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
         let (storage, url) = (texts("remove")?, self.url(path));
         let _lock = locks::exclusive(&url, cx).await?;
+        self.catch_up(&storage, path, cx).await?;
         cx.check()?;
-        if Stored::of(&storage, path)?.is_empty() {
+        let stored = Stored::of(&storage, path)?;
+        if stored.is_empty() {
             return Err(Error::NotFound { url }.into());
         }
-        let entry = self.entry(&storage, path.to_owned());
+        let (info, damage) = stored.look(&url);
+        let entry = Entry { path: path.to_owned(), info, damage };
         if !which.is(entry.saved()) {
             return Ok(None);
         }
         replace(&storage, &Stored::default().changes(path), &url)?;
+        locks::leave_note(&url, removed_at(entry.saved()), cx).await;
         Ok(Some(entry))
     }
 
@@ -113,10 +131,12 @@ impl Store for LocalStorage {
         // Always in the same order, so that two tabs cannot wait for each other.
         let _first = locks::exclusive(&self.url(from.min(to)), cx).await?;
         let _second = locks::exclusive(&self.url(from.max(to)), cx).await?;
+        self.catch_up(&storage, from, cx).await?;
+        let noted = self.catch_up(&storage, to, cx).await?;
         cx.check()?;
         let stored = Stored::of(&storage, from)?;
-        stored.decode(&source)?;
-        let (info, stored) = stored.dated_after(may_replace(&storage, to, &url, cx)?, &source)?;
+        let saved = stored.decode(&source)?.saved;
+        let (info, stored) = stored.dated_after(later(noted, may_replace(&storage, to, &url, cx)?), &source)?;
         let (added, removed) = (stored.changes(to), Stored::default().changes(from));
         // The new one first: a browser that is killed in between has the old one still.
         let copied_first = replace(&storage, &[added.clone(), removed.clone()].concat(), &url);
@@ -127,31 +147,75 @@ impl Store for LocalStorage {
             }
             _ => copied_first?,
         }
+        locks::leave_note(&source, removed_at(saved), cx).await;
+        locks::leave_note(&url, saved_at(info.saved), cx).await;
         Ok(Some(info))
     }
 }
 
+/// A note that what was saved at that time is there, or gone again. The greatest is the latest.
+fn saved_at(date: f64) -> i64 {
+    date as i64 * 2
+}
+
+fn removed_at(date: Option<f64>) -> i64 {
+    saved_at(date.unwrap_or_else(Date::now)) + 1
+}
+
+fn later(noted: Option<f64>, replaced: Option<f64>) -> Option<f64> {
+    replaced.into_iter().chain(noted).reduce(f64::max)
+}
+
 impl LocalStorage {
-    fn entry(&self, storage: &Texts, path: String) -> Entry {
-        let url = self.url(&path);
-        let info = storage.get_item(&key(&path, "info")).ok().flatten();
-        let info = info.and_then(|text| parse_info(&text)).map(|(info, _)| info);
-        // The last one, model_metadata, is missing in saves from before TF.js 1.0.
-        let missing = PARTS.iter().take(4).find(|part| !storage.has(&key(&path, part)));
-        let damage = match (missing, info) {
-            (Some(part), _) => Some(corrupt(&url, part, "a text", "none")),
-            (None, None) => Some(corrupt(&url, "info", "a ModelArtifactsInfo as JSON", "something else")),
-            (None, Some(_)) => None,
+    /// Waits, under the lock, until this tab sees what another one did last at a path; gives the date of it. Who wrote without would write
+    /// between strings that are still on their way, and leave a mixture of both.
+    async fn catch_up(&self, storage: &Texts, path: &str, cx: &Context) -> Result<Option<f64>> {
+        let url = self.url(path);
+        let Some(note) = locks::last_note(&url, cx).await else { return Ok(None) };
+        let date = (note.words / 2) as f64;
+        for _ in 0..CATCH_UP {
+            let stored = Stored::of(storage, path)?;
+            let is_seen = match note.words % 2 {
+                0 => stored.saved() >= Some(date) && stored.decode(&url).is_ok(),
+                _ => stored.is_empty() || stored.saved() > Some(date),
+            };
+            if note.is_mine || is_seen {
+                break;
+            }
+            js::sleep(LOOKS.1).await;
+            cx.check()?;
+        }
+        Ok(Some(date))
+    }
+
+    /// All rows, as they are now.
+    fn entries(&self, storage: &Texts) -> Result<Vec<Entry>> {
+        let found = Map::new();
+        let all = keys(storage).map_err(js::storage(&self.url(""), 0))?;
+        for key in all.iter().filter_map(|key| js::text(&key)) {
+            let Some((path, part)) = key.strip_prefix(PREFIX).and_then(|key| key.rsplit_once('/')) else { continue };
+            if PARTS.contains(&part) && !path.is_empty() {
+                found.set(&path.into(), &JsValue::UNDEFINED);
+            }
+        }
+        let paths = Array::from(&found.keys());
+        Ok(paths.iter().filter_map(|path| self.entry(storage, js::text(&path)?)).collect())
+    }
+
+    /// A row, if something is there; a text that cannot be read is damage.
+    fn entry(&self, storage: &Texts, path: String) -> Option<Entry> {
+        let (info, damage) = match Stored::of(storage, &path) {
+            Ok(stored) if stored.is_empty() => return None,
+            Ok(stored) => stored.look(&self.url(&path)),
+            Err(failure) => (None, failure.error().cloned()),
         };
-        Entry { path, info, damage }
+        Some(Entry { path, info, damage })
     }
 }
 
-impl Texts {
-    /// Whether there is such a key, without fetching its text.
-    fn has(&self, key: &str) -> bool {
-        Object::has_own(self.unchecked_ref::<Object>(), &key.into())
-    }
+/// Whether what is damaged may still be on its way from another tab.
+fn is_young(saved: Option<f64>) -> bool {
+    saved.is_none_or(|saved| (Date::now() - saved).abs() < YOUNG)
 }
 
 fn texts(operation: &'static str) -> Result<Texts> {
@@ -195,11 +259,15 @@ fn replace(storage: &Texts, changes: &[Change], url: &str) -> Result<()> {
             Ok(())
         });
         let Err(cause) = made else { continue };
-        // Only what was changed is touched again: first what frees room, then what needs it.
+        // Only what was changed is touched again: first what frees room, then what needs it. One that fails must not keep the
+        // others from it, and is tried again.
         let (frees, needs): (Vec<_>, Vec<_>) = undo.into_iter().partition(|((_, old), now)| length(old) <= *now);
-        for ((key, old), _) in frees.iter().chain(&needs) {
-            let lost = |_| corrupt(url, key, "the previous text", "no room to put it back");
-            apply(storage, key, old.as_ref()).map_err(lost)?;
+        let mut left: Vec<_> = frees.into_iter().chain(needs).collect();
+        for _ in 0..2 {
+            left.retain(|((key, old), _)| apply(storage, key, old.as_ref()).is_err());
+        }
+        if let Some(((key, _), _)) = left.first() {
+            return Err(corrupt(url, key, "the previous text", "no room to put it back").into());
         }
         return Err(js::storage(url, needed)(cause));
     }

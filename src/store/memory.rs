@@ -10,7 +10,7 @@ use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
-use crate::js::{self, Failure, Result};
+use crate::js::{self, Result};
 
 thread_local! {
     /// From path to `{ artifacts, info }`.
@@ -33,7 +33,8 @@ impl Store for Memory {
 
     async fn open(&self, path: &str, _cx: &Context) -> Result<Model> {
         let (artifacts, info) = self.find(path)?;
-        let mut model = Model::from_artifacts(&copy(&artifacts)?)?;
+        let copied = js::structured_clone(&artifacts).map_err(js::storage(&self.url(path), 0))?;
+        let mut model = Model::from_artifacts(&copied)?;
         model.saved = Some(info.saved);
         Ok(model)
     }
@@ -41,7 +42,8 @@ impl Store for Memory {
     async fn put(&self, path: &str, mut model: Model, cx: &Context) -> Result<Info> {
         let data = model.join(cx).await?.unwrap_or_else(|| ArrayBuffer::new(0));
         cx.check()?;
-        let artifacts = copy(&model.header.with_weights(Some(&data)))?;
+        let artifacts = model.header.with_weights(Some(&data));
+        let artifacts = js::structured_clone(&artifacts).map_err(js::storage(&self.url(path), 0))?;
         let info = model.header.info(u64::from(data.byte_length()))?;
         self.keep(path, &artifacts, info, cx)
     }
@@ -50,6 +52,10 @@ impl Store for Memory {
         let paths = MODELS.with_borrow(|models| Array::from(&models.keys()));
         let entry = |path: String| Some(Entry::sound(&path, self.find(&path).ok()?.1));
         Ok(paths.iter().filter_map(|path| entry(js::text(&path)?)).collect())
+    }
+
+    async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
+        Ok(self.find(path).ok().map(|(_, info)| Entry::sound(path, info)))
     }
 
     async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {
@@ -88,10 +94,4 @@ impl Memory {
         MODELS.with_borrow(|models| models.set(&path.into(), &kept));
         Ok(info)
     }
-}
-
-fn copy(artifacts: &JsValue) -> Result<JsValue> {
-    let wrong =
-        |cause| Failure::known(Error::argument("model", "it holds something that cannot be copied"), Some(cause));
-    js::structured_clone(artifacts).map_err(wrong)
 }

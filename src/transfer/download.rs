@@ -95,7 +95,8 @@ impl Requests<'_> {
             let whole = self.cx.settled(whole_body(response)).await.map_err(|failure| self.broken(url, failure))?;
             return Ok(received.push(&as_bytes(&whole).map_err(js::thrown)?, watch)?);
         };
-        let reader = host::call(&body, "getReader", &[]).map_err(js::thrown)?;
+        let reader = host::call(&body, "getReader", &[]);
+        let reader = reader.map_err(|cause| self.broken(url, js::thrown(cause)))?;
         let end = async {
             loop {
                 let piece = self.cx.settled(host::call(&reader, "read", &[])).await;

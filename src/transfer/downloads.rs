@@ -56,7 +56,7 @@ pub async fn put(stem: &str, model: Model, cx: &Context) -> Result<JsValue> {
     for (name, blob, file) in files {
         my_turn().await;
         cx.check()?;
-        click(&document, &name, &blob).map_err(js::thrown)?;
+        click(&document, &name, &blob).map_err(js::storage(&format!("downloads://{stem}"), 0))?;
         if let Some(file) = file {
             file.report(cx, "write");
         }
@@ -92,11 +92,17 @@ async fn my_turn() {
 fn click(document: &JsValue, name: &str, blob: &JsValue) -> host::Host<()> {
     let class = js::global("URL").unwrap_or_default();
     let url = host::call(&class, "createObjectURL", &[blob])?;
+    let clicked = click_link(document, name, &url);
+    let revoke = host::call(&js::get(&class, "revokeObjectURL"), "bind", &[&class, &url])?;
+    // What nobody could click holds its bytes for nothing.
+    host::later(if clicked.is_ok() { REVOKE } else { 0 }, revoke.unchecked_ref());
+    clicked
+}
+
+fn click_link(document: &JsValue, name: &str, url: &JsValue) -> host::Host<()> {
     let link = host::call(document, "createElement", &[&"a".into()])?;
     js::set(link.unchecked_ref(), "download", &name.into());
-    js::set(link.unchecked_ref(), "href", &url);
+    js::set(link.unchecked_ref(), "href", url);
     host::call(&link, "dispatchEvent", &[&host::construct("MouseEvent", &[&"click".into()])?])?;
-    let revoke = js::get(&class, "revokeObjectURL");
-    host::later(REVOKE, host::call(&revoke, "bind", &[&class, &url])?.unchecked_ref());
     Ok(())
 }

@@ -15,7 +15,7 @@ macro_rules! conformance {
             a_save_tells_sizes_and_date, the_callers_model_is_untouched, a_stored_model_is_a_copy,
             overwriting_replaces_everything, overwrite_false_refuses, bad_models_are_refused_and_nothing_changes,
             bad_streams_are_refused_and_nothing_changes, unknown_options_are_refused,
-            listing_shows_what_is_there, any_path_works, what_is_missing_is_not_found, removing_removes_one,
+            listing_shows_what_is_there, verifying_tells_as_a_listing_does, any_path_works, what_is_missing_is_not_found, removing_removes_one,
             copying_keeps_the_source, moving_leaves_no_source, moving_replaces_the_destination,
             between_stores_models_stay_whole, the_same_place_twice_is_refused,
             an_abort_rejects_with_its_reason, an_abort_midway_leaves_the_old_model, progress_never_falls_and_ends_at_one,

@@ -1,7 +1,7 @@
 //! What every store must do. `url` is a path of the test's own in the store under test.
 
 use js_sys::{Array, Date, JSON, Promise};
-use tfpersist::{copy_model, list_models, load, move_model, remove_model, save};
+use tfpersist::{copy_model, list_models, load, move_model, remove_model, save, verify};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
@@ -216,6 +216,16 @@ pub async fn listing_shows_what_is_there(url: &str) {
     }
     removed(url).await;
     assert!(listed(url).await.is_undefined());
+}
+
+pub async fn verifying_tells_as_a_listing_does(url: &str) {
+    assert_eq!(code(&verify(url.into(), NONE).await), "ERR_NOT_FOUND");
+    saved(&full(15), url).await;
+    let (row, all) = (verify(url.into(), NONE).await.unwrap(), object([("verify", JsValue::TRUE)]));
+    assert!(get(&row, "damage").is_undefined());
+    assert_eq!(json(&row), json(&listed(url).await));
+    assert_eq!(json(&row), json(&get(&list_models(url.into(), all).await.unwrap(), url)));
+    removed(url).await;
 }
 
 pub async fn any_path_works(url: &str) {

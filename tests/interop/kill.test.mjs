@@ -36,10 +36,8 @@ async function start() {
 
 /** kill -9 of the renderers of this browser; resolves when the page has crashed. */
 async function killRenderers({ context, page }) {
-  const cdp = await context.browser().newBrowserCDPSession();
-  const { processInfo } = await cdp.send('SystemInfo.getProcessInfo');
   const crashed = page.waitForEvent('crash');
-  const renderers = processInfo.filter((p) => p.type === 'renderer');
+  const renderers = (await chromium.processes(context)).filter((p) => p.type === 'renderer');
   for (const { id } of renderers) {
     try {
       process.kill(id, 'SIGKILL');

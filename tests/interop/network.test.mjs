@@ -180,15 +180,3 @@ test('cache: the second load fetches no weights; a changed one is noticed; a bro
   const refused = await load(url, { cache: 'localstorage://cache' });
   assert.equal(refused.error.code, 'ERR_NOT_SUPPORTED');
 });
-
-test('control: TF.js takes a 404 page for weights, and a shard that is too short', async () => {
-  const bytes = () => page.evaluate(async (url) => {
-    const { load } = await T.library('tf.io');
-    return T.join((await load(url)).weightData).byteLength;
-  }, `${server.url}/plain/control/model.json`);
-  put('control', 400, 200);
-  server.files.set('control/group1-shard2of2.bin', Buffer.alloc(100));
-  assert.equal(await bytes(), 300); // of 400, and no error
-  server.files.delete('control/group1-shard2of2.bin');
-  assert.equal(await bytes(), 200 + 'there is no control/group1-shard2of2.bin'.length);
-});

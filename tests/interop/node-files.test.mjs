@@ -74,7 +74,7 @@ test('what TF.js\'s converter wrote, and a downloaded model beside another one, 
   assert.deepEqual(names(at), ['model.json', 'weights.bin']);
 });
 
-test('row 11: weights in pieces, as a view and as a stream are right; tfjs-node writes a byte per piece', async () => {
+test('weights in pieces, as a view and as a stream are right; tfjs-node writes a byte for each piece and each number', async () => {
   const model = plain('m', 1, 4000);
   const bytes = model.weightData;
   const forms = {
@@ -93,7 +93,6 @@ test('row 11: weights in pieces, as a view and as a stream are right; tfjs-node 
     const wrong = { pieces: Buffer.alloc(3), view: Buffer.from(new Float32Array(bytes)) }[name];
     if (wrong) assert.ok(fs.readFileSync(inside(at, 'weights.bin')).equals(wrong), 'control');
   }
-  await assert.rejects(new NodeFileSystem(`${folder()}/a/b`).save(model), { code: 'ENOENT' }, 'control: no parents');
 });
 
 for (const [name, { make }] of Object.entries(CASES)) {

@@ -10,6 +10,14 @@ export const launch = () => chromium.launch({ executablePath, args });
 /** A browser whose data stays in the folder `profile`. */
 export const launchPersistent = (profile) => chromium.launchPersistentContext(profile, { executablePath, args });
 
+/** The processes of the browser of a persistent context: `[{ type: 'browser' | 'renderer' | ..., id }]`. */
+export async function processes(context) {
+  const cdp = await context.browser().newBrowserCDPSession();
+  const { processInfo } = await cdp.send('SystemInfo.getProcessInfo');
+  await cdp.detach();
+  return processInfo;
+}
+
 /** Waits until `page` runs lib/page.mjs, and hears of what goes wrong in it. */
 export async function open(page, url) {
   page.on('pageerror', (error) => console.log(`  page error: ${error.message}`));

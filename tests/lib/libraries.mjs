@@ -26,6 +26,7 @@ function tfio() {
     copyModel: (from, to) => io.copyModel(from, to),
     moveModel: (from, to) => io.moveModel(from, to),
     removeModel: (url) => io.removeModel(url),
+    browserFiles: (files) => io.browserFiles(files),
   };
 }
 
@@ -61,5 +62,22 @@ export async function attempt(work, patience = 20000) {
     return { error: tell(error) };
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** As `attempt`, for a page; what is thrown where no promise hears of it is `{ uncaught }`, if nothing has settled half a second later. */
+export async function attemptOrUncaught(work) {
+  let hear;
+  const uncaught = new Promise((resolve) => {
+    hear = (event) => {
+      event.preventDefault();
+      setTimeout(resolve, 500, { uncaught: event.error.name });
+    };
+    addEventListener('error', hear);
+  });
+  try {
+    return await Promise.race([attempt(work), uncaught]);
+  } finally {
+    removeEventListener('error', hear);
   }
 }

@@ -1,4 +1,4 @@
-// Saves that must fail, for the page: the names are those of the table in interop/safety.test.mjs.
+// Saves that must fail, for the page: the names are those of the table in interop/refused.test.mjs.
 import { plain, print, streamed } from './artifacts.mjs';
 import { attempt, library } from './libraries.mjs';
 import { clear, dumpHash } from './storage.mjs';

@@ -53,7 +53,8 @@ export async function workAndReload({ lib, verb, model, paths, delay }) {
 
 export const readNote = () => JSON.parse(sessionStorage.getItem(NOTE));
 
-async function storedKeys() {
+/** Object store of the database -> the keys in it. */
+export async function storedKeys() {
   const db = await done(indexedDB.open('tensorflowjs'));
   const names = [...db.objectStoreNames];
   const keys = await Promise.all(names.map((n) => done(db.transaction(n).objectStore(n).getAllKeys())));
@@ -61,7 +62,8 @@ async function storedKeys() {
   return Object.fromEntries(names.map((n, i) => [n, keys[i]]));
 }
 
-function infoMismatch(info, { modelTopology, weightSpecs, weightData }) {
+/** The name of a size that the info has wrong of these artifacts, if one is. */
+export function infoMismatch(info, { modelTopology, weightSpecs, weightData }) {
   const length = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
   const bytes = [weightData].flat().reduce((n, b) => n + b.byteLength, 0);
   const real = { modelTopologyBytes: length(modelTopology), weightSpecsBytes: length(weightSpecs), weightDataBytes: bytes };

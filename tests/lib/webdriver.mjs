@@ -21,11 +21,12 @@ export function freePort() {
 
 /** How each driver is started, and what its sessions ask for. */
 const DRIVERS = {
-  firefox: (port, { prefs = {} }) => ({
+  firefox: (port, { prefs = {}, profile, binary = process.env.FIREFOX ?? '/usr/bin/firefox-esr' }) => ({
     command: process.env.GECKODRIVER ?? (fs.existsSync(`${cargoBin}/geckodriver`) ? `${cargoBin}/geckodriver` : 'geckodriver'),
     args: [`--port=${port}`, '--websocket-port=0'],
     capabilities: { alwaysMatch: { 'moz:firefoxOptions': {
-      binary: process.env.FIREFOX ?? '/usr/bin/firefox-esr', args: ['-headless'], prefs,
+      binary, prefs,
+      args: ['-headless', ...(profile === undefined ? [] : ['-profile', profile])],
     } } },
   }),
   webkit: (port, { env }) => ({
@@ -80,17 +81,28 @@ async function startDriver(engine, options) {
   }
 }
 
-/** A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, `env` is for scripts/webkit-app.py. */
-export async function session(engine, url, options = {}) {
-  const { driver, base, capabilities } = await startDriver(engine, options);
-  const { sessionId } = await call(base, 'POST', '/session', { capabilities });
-  const at = `/session/${sessionId}`;
-  await call(base, 'POST', `${at}/timeouts`, { script: 120000, pageLoad: 60000 });
+/** Commands go to the window that was switched to last. Gives a function that does a work in a window, after the one before. */
+function turns(base, at) {
+  let [current, before] = [undefined, Promise.resolve()];
+  return (handle, work) => {
+    const turn = async () => {
+      if (handle !== current) await call(base, 'POST', `${at}/window`, { handle });
+      current = handle;
+      return work();
+    };
+    before = before.then(turn, turn);
+    return before;
+  };
+}
+
+/** What the tests do in one window. */
+function faceOf(handle, inWindow, { base, at, url }) {
+  const go = (where, body) => inWindow(handle, () => call(base, 'POST', `${at}/${where}`, body));
   const evaluate = async (work, argument) => {
     const script = `const answer = arguments[arguments.length - 1];
       Promise.resolve((${work})(arguments[0])).then((value) => answer({ value }),
         (error) => answer({ error: error && error.name + ': ' + error.message + '\\n' + error.stack }));`;
-    const { value, error } = await call(base, 'POST', `${at}/execute/async`, { script, args: [argument ?? null] });
+    const { value, error } = await go('execute/async', { script, args: [argument ?? null] });
     if (error) throw new Error(`in the page: ${error}`);
     return value ?? undefined;
   };
@@ -100,19 +112,50 @@ export async function session(engine, url, options = {}) {
       await sleep(50);
     }
   };
-  await call(base, 'POST', `${at}/url`, { url });
-  await ready();
+  const visit = async (where, body) => {
+    await go(where, body);
+    await ready();
+  };
+  return { evaluate, go, visit };
+}
+
+/**
+ * A session with the same face as that of lib/chromium.mjs. `prefs` are Firefox's, as are `profile`, a folder in which its
+ * data stays, and `binary`; `env` is for scripts/webkit-app.py.
+ */
+export async function session(engine, url, options = {}) {
+  const { driver, base, capabilities } = await startDriver(engine, options);
+  const { sessionId, capabilities: got } = await call(base, 'POST', '/session', { capabilities });
+  const at = `/session/${sessionId}`;
+  await call(base, 'POST', `${at}/timeouts`, { script: 120000, pageLoad: 60000 });
+  let inWindow = turns(base, at);
+  const open = async (handle, where = url) => {
+    const face = faceOf(handle, inWindow, { base, at, url: where });
+    await face.visit('url', { url: where });
+    return face;
+  };
+  const newWindow = async (type) => (await call(base, 'POST', `${at}/window/new`, { type })).handle;
+  let face = await open(await call(base, 'GET', `${at}/window`));
   return {
-    evaluate,
+    evaluate: (work, argument) => face.evaluate(work, argument),
+    /** Another window of the same origin. */
+    another: async () => open(await newWindow('window')),
+    goto: (where) => face.visit('url', { url: where }),
+    /** The page in a tab of its own: going on in one whose process was killed may take for ever. */
+    async reopen(where) {
+      inWindow = turns(base, at);
+      face = await open(await newWindow('tab'), where);
+    },
+    /** Firefox's own process. */
+    pid: got['moz:processID'],
+    /** Ends what is left of the driver when the browser was killed. */
+    abandon: () => end(driver, 'SIGKILL'),
     /** Chooses files in the file input that the selector finds, as a person would. */
     async choose(selector, paths) {
-      const element = await call(base, 'POST', `${at}/element`, { using: 'css selector', value: selector });
-      await call(base, 'POST', `${at}/element/${Object.values(element)[0]}/value`, { text: paths.join('\n') });
+      const element = await face.go('element', { using: 'css selector', value: selector });
+      await face.go(`element/${Object.values(element)[0]}/value`, { text: paths.join('\n') });
     },
-    async reload() {
-      await call(base, 'POST', `${at}/refresh`, {});
-      await ready();
-    },
+    reload: () => face.visit('refresh', {}),
     async close() {
       await call(base, 'DELETE', at).catch((error) => console.log(`  ${engine}: ${error.message}`));
       end(driver, 'SIGTERM');

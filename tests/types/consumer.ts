@@ -3,7 +3,8 @@
 import * as tf from '@tensorflow/tfjs';
 import init, {
   browserFiles, browserHTTPRequest, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, http, install, listModels, load, loadModel, moveModel,
-  objectStore, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, withSaveHandler,
+  objectStore, persistStorage, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, storageEstimate, verify, watchModels,
+  withSaveHandler,
 } from 'tfpersist';
 import type {
   ErrorCode, IOHandler, IORouter, LoadOptions, ModelArtifacts, ModelArtifactsInfo, ModelStore, SaveResult, Source, Target,
@@ -93,7 +94,13 @@ export async function theRest(file: File, module: WebAssembly.Module): Promise<E
   const listed: { [url: string]: tf.io.ModelArtifactsInfo } = await listModels({ signal: null });
   for (const { damage, dateSaved } of Object.values(await listModels())) console.log(damage?.code, dateSaved.toISOString());
   const removed: tf.io.ModelArtifactsInfo = await removeModel('indexeddb://a');
-  console.log(moved, listed, removed);
+  const { damage } = await verify('indexeddb://a', { signal: null });
+  await listModels('indexeddb://', { verify: true });
+  const stop: () => void = watchModels(({ url, change, here }) => console.log(url.length, change === 'saved' || change === 'removed', here));
+  stop();
+  const { usage, quota } = await storageEstimate();
+  const isKept: boolean = await persistStorage();
+  console.log(moved, listed, removed, damage?.file, (usage ?? 0) / (quota ?? 1), isKept);
 
   const router: IORouter = (url) => (url === 'mine://x' ? theirHandler : null);
   registerSaveRouter(router);
@@ -141,6 +148,8 @@ export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, fol
 
 /** Mistakes. */
 export async function mistakes() {
+  // @ts-expect-error -- only listings take it: `verify(url)` is a verb
+  await load('indexeddb://m', { verify: true });
   // @ts-expect-error -- a number is no source
   await load(42);
   // @ts-expect-error -- without `sign` nothing can be sent

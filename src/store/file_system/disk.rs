@@ -122,10 +122,19 @@ impl Disk {
 
     /// The weight files of the model that is there, as far as they lie in its folder.
     pub async fn weights(&self, place: &Place) -> Vec<String> {
+        self.named(place).await.unwrap_or_default()
+    }
+
+    /// The same, but a model JSON that cannot be read is an error; what is none names nothing.
+    async fn named(&self, place: &Place) -> Result<Vec<String>> {
         let file = place.of(&place.json);
-        let groups = self.json(&file, &file).await.map(|json| json.groups.unwrap_or_default()).unwrap_or_default();
+        let groups = match self.json(&file, &file).await {
+            Ok(json) => json.groups.unwrap_or_default(),
+            Err(failure) if matches!(failure.error(), Some(Error::Manifest { .. })) => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
         let paths = groups.into_iter().flat_map(|group| group.paths);
-        paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect()
+        Ok(paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect())
     }
 
     /// The bytes of a file, in pieces that Node can read.
@@ -179,14 +188,18 @@ impl Disk {
     }
 
     /// Removes weight files that a model JSON named which is gone: those that are called as such files are, and that no other
-    /// model JSON in the folder names.
+    /// model JSON in the folder names. None if one of these cannot be read.
     pub async fn forget_weights(&self, place: &Place, files: Vec<String>) {
         if files.is_empty() {
             return;
         }
         let mut needed = Vec::new();
         for json in self.names(place).await.into_iter().filter(|name| name.ends_with(".json")) {
-            needed.extend(self.weights(&Place { folder: place.folder.clone(), json }).await);
+            match self.named(&Place { folder: place.folder.clone(), json }).await {
+                Ok(named) => needed.extend(named),
+                Err(failure) if is_not_found(&failure) => {}
+                Err(_) => return,
+            }
         }
         for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
             self.forget(file).await;
@@ -201,7 +214,8 @@ impl Disk {
 
     /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
     /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
-    /// then named in one step, so that nothing of ours ever touches a file that another model may need.
+    /// then named in one step, so that nothing of ours ever touches a file that another model may need. A link stays beside until
+    /// the commit: TF.js's name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
     ///
     /// # Errors
     /// As [`Disk::call`]; the signal's reason.
@@ -219,7 +233,6 @@ impl Disk {
         let plain = place.of(&file.name);
         if is_new && self.call("link", &[&beside.as_str().into(), &plain.as_str().into()], url).await.is_ok() {
             written.push(plain);
-            self.forget(&beside).await;
             return Ok(());
         }
         let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
@@ -295,13 +308,34 @@ impl Disk {
         }
     }
 
-    /// Removes what processes that ended in the middle were writing, when it is old enough that none still can be.
+    /// Removes what processes that ended in the middle were writing, or were about to remove, when it is old enough that none still
+    /// can be at it: what lies beside, the weights that a model JSON beside names or that are linked to there, and weights under a
+    /// name of ours that nobody names.
     pub async fn sweep(&self, place: &Place) {
-        for name in self.names(place).await.iter().filter(|name| is_unfinished(name)) {
-            let file = place.of(name);
-            if self.stat(&file).await.is_ok_and(|stat| stat.saved < js_sys::Date::now() - STALE) {
-                self.forget(&file).await;
+        let names = self.names(place).await;
+        let (mut stale, mut weights) = (Vec::new(), Vec::new());
+        for name in names.iter().filter(|name| is_unique(name)) {
+            let Ok(stat) = self.stat(&place.of(name)).await else { continue };
+            if stat.saved >= js_sys::Date::now() - STALE {
+                continue;
             }
+            if !is_unfinished(name) {
+                weights.push(place.of(name));
+            } else if name.contains(".json.") {
+                stale.push(place.of(name));
+                weights.extend(self.weights(&Place { folder: place.folder.clone(), json: name.clone() }).await);
+            } else {
+                stale.push(place.of(name));
+                for other in names.iter().filter(|other| is_weights(other)) {
+                    if self.stat(&place.of(other)).await.is_ok_and(|linked| linked == stat) {
+                        weights.push(place.of(other));
+                    }
+                }
+            }
+        }
+        self.forget_weights(place, weights).await;
+        for file in stale {
+            self.forget(&file).await; // last: by it the weights are found again
         }
     }
 }

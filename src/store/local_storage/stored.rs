@@ -40,6 +40,24 @@ impl Stored {
         self.0[0].as_ref().and_then(parse_info).map(|(info, _)| info.saved)
     }
 
+    /// What a listing sees of it without decoding: the info, and what cannot be right.
+    pub fn look(&self, url: &str) -> (Option<Info>, Option<Error>) {
+        let info = self.0[0].as_ref().and_then(parse_info).map(|(info, _)| info);
+        let damage = match (&self.0, info) {
+            ([_, Some(topology), Some(specs), Some(data), _], Some(info)) => {
+                let topology = json_length(topology, Some(info.topology_bytes));
+                let specs = json_length(specs, Some(info.specs_bytes));
+                size_damage(info, topology, specs, base64_length(data), url)
+            }
+            // The last one, model_metadata, is missing in saves from before TF.js 1.0.
+            (texts, _) => match PARTS.iter().zip(texts).take(4).find(|(_, text)| text.is_none()) {
+                Some((part, _)) => Some(corrupt(url, part, "a text", "none")),
+                None => Some(corrupt(url, "info", "a ModelArtifactsInfo as JSON", "something else")),
+            },
+        };
+        (info, damage)
+    }
+
     /// What makes a path hold these texts.
     pub fn changes(self, path: &str) -> Vec<Change> {
         PARTS.iter().zip(self.0).map(|(part, text)| (key(path, part), text)).collect()
@@ -85,7 +103,10 @@ impl Stored {
                 return Err(corrupt(url, "info.checksum", &then, format!("{now} (parts of two saves)")).into());
             }
         }
-        check_sizes(info, &topology, &specs, &bytes, url)?;
+        let lengths = (json_length(&topology, None), json_length(&specs, None), u64::from(bytes.length()));
+        if let Some(damage) = size_damage(info, lengths.0, lengths.1, lengths.2, url) {
+            return Err(damage.into());
+        }
         let metadata = metadata.as_ref().map_or(Ok(JsValue::UNDEFINED), |text| parse(text, "model_metadata", url))?;
         let parsed = |text, part| optional(text).map(|text| parse(text, part, url)).transpose();
         let header =
@@ -142,17 +163,29 @@ fn checksum(texts: [&JsString; 2], bytes: &Uint8Array, metadata: Option<&JsStrin
 }
 
 /// TF.js's own saves have no checksum; their sizes still give many mixtures away.
-fn check_sizes(info: Info, topology: &JsString, specs: &JsString, bytes: &Uint8Array, url: &str) -> Result<()> {
-    let length = |text| optional(text).map_or(0, digest::utf8_length);
+fn size_damage(info: Info, topology: u64, specs: u64, weights: u64, url: &str) -> Option<Error> {
     let sizes = [
-        ("model_topology", info.topology_bytes, length(topology)),
-        ("weight_specs", info.specs_bytes, length(specs)),
-        ("weight_data", info.weight_bytes, u64::from(bytes.length())),
+        ("model_topology", info.topology_bytes, topology),
+        ("weight_specs", info.specs_bytes, specs),
+        ("weight_data", info.weight_bytes, weights),
     ];
-    match sizes.into_iter().find(|(_, expected, received)| expected != received) {
-        None => Ok(()),
-        Some((part, expected, received)) => {
-            Err(corrupt(url, part, &format!("{expected} bytes"), format!("{received} bytes")).into())
-        }
+    let (part, expected, received) = sizes.into_iter().find(|(_, expected, received)| expected != received)?;
+    Some(corrupt(url, part, &format!("{expected} bytes"), format!("{received} bytes")))
+}
+
+/// UTF-8 bytes of a JSON text. One of `expected` units is taken for as many bytes without counting them: it is, if it is ASCII.
+fn json_length(text: &JsString, expected: Option<u64>) -> u64 {
+    match optional(text) {
+        None => 0,
+        Some(text) if Some(u64::from(text.length())) == expected => u64::from(text.length()),
+        Some(text) => digest::utf8_length(text),
     }
+}
+
+/// Bytes that a base64 text stands for.
+fn base64_length(text: &JsString) -> u64 {
+    let text = text.trim_end();
+    let padding = text.slice(text.length().saturating_sub(2), text.length());
+    let padding = String::from(padding).bytes().filter(|byte| *byte == b'=').count() as u64;
+    u64::from(text.length()).saturating_sub(padding) * 3 / 4
 }

@@ -1,0 +1,173 @@
+//! The stores there are, ours and registered ones, and what callers have registered.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Function, Map};
+use wasm_bindgen::prelude::*;
+
+use crate::artifacts::Model;
+use crate::context::Context;
+use crate::error::Error;
+use crate::info::Info;
+use crate::js::{self, Result};
+use crate::store::custom::Custom;
+#[cfg(feature = "node")]
+use crate::store::file_system::FileSystem;
+use crate::store::indexed_db::IndexedDb;
+use crate::store::local_storage::LocalStorage;
+use crate::store::memory::{self, Memory};
+use crate::store::{Entry, Store, Which};
+use crate::url::ModelUrl;
+
+/// One line a store: the rest of the house finds it here.
+macro_rules! stores {
+    ($($(#[$when:meta])* $scheme:literal => $store:ident),+ $(,)?) => {
+        /// The schemes of the stores that come with the package.
+        pub const SCHEMES: &[&str] = &[$($(#[$when])* $scheme),+];
+
+        /// Any store: static dispatch.
+        #[derive(Clone)]
+        pub enum AnyStore { $($(#[$when])* #[doc = $scheme] $store($store),)+ #[doc = "registered"] Custom(Custom) }
+
+        impl AnyStore {
+            fn built_in(scheme: &str) -> Option<Self> {
+                match scheme { $($(#[$when])* $scheme => Some(Self::$store($store)),)+ _ => None }
+            }
+        }
+
+        impl Store for AnyStore {
+            fn scheme(&self) -> &str {
+                match self { $($(#[$when])* Self::$store(store) => store.scheme(),)+ Self::Custom(store) => store.scheme() }
+            }
+            fn is_same(&self, path: &str, other: &str) -> bool {
+                match self { $($(#[$when])* Self::$store(store) => store.is_same(path, other),)+ Self::Custom(store) => store.is_same(path, other) }
+            }
+            fn listed<'a>(&self, path: &'a str) -> &'a str {
+                match self { $($(#[$when])* Self::$store(store) => store.listed(path),)+ Self::Custom(store) => store.listed(path) }
+            }
+            async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+                match self { $($(#[$when])* Self::$store(store) => store.row(path, cx).await,)+ Self::Custom(store) => store.row(path, cx).await }
+            }
+            async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
+                match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
+            }
+            async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
+                let info = match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }?;
+                self.changed(path, "saved");
+                Ok(info)
+            }
+            async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
+                match self { $($(#[$when])* Self::$store(store) => store.list(prefix, cx).await,)+ Self::Custom(store) => store.list(prefix, cx).await }
+            }
+            async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+                let removed = match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }?;
+                if removed.is_some() {
+                    self.changed(path, "removed");
+                }
+                Ok(removed)
+            }
+            async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+                let renamed = match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }?;
+                if renamed.is_some() {
+                    self.changed(to, "saved");
+                    self.changed(from, "removed");
+                }
+                Ok(renamed)
+            }
+        }
+    };
+}
+
+stores! {
+    "localstorage" => LocalStorage,
+    "indexeddb" => IndexedDb,
+    "memory" => Memory,
+    #[cfg(feature = "node")] "file" => FileSystem,
+}
+
+/// The schemes that the smaller build does not serve; there the entry asks the other one.
+const TRANSFERS: [&str; 4] = ["http", "https", "downloads", "file"];
+
+/// What callers have registered. The JavaScript entry owns the object, so that registering works before the wasm is there.
+#[derive(Clone, Default)]
+struct Registry {
+    save_routers: Array,
+    load_routers: Array,
+    stores: Option<Map>,
+    changed: Option<Function>,
+}
+
+thread_local! {
+    static REGISTRY: RefCell<Registry> = RefCell::default();
+}
+
+/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map, changed: Function }`.
+pub fn use_registry(registry: &JsValue) {
+    if let Ok(memory) = js::get(registry, "memory").dyn_into() {
+        memory::share(memory);
+    }
+    let shared = Registry {
+        save_routers: js::get(registry, "saveRouters").unchecked_into(),
+        load_routers: js::get(registry, "loadRouters").unchecked_into(),
+        stores: js::get(registry, "stores").dyn_into().ok(),
+        changed: js::get(registry, "changed").dyn_into().ok(),
+    };
+    REGISTRY.set(shared);
+}
+
+impl AnyStore {
+    /// Tells who watches that a change is committed. What they do cannot undo it.
+    fn changed(&self, path: &str, change: &str) {
+        if let Some(tell) = REGISTRY.with_borrow(|registry| registry.changed.clone()) {
+            let _ = tell.call2(&JsValue::UNDEFINED, &self.url(self.listed(path)).into(), &change.into());
+        }
+    }
+}
+
+/// All stores: ours and the registered ones.
+pub fn stores() -> Vec<AnyStore> {
+    let registered = REGISTRY.with_borrow(|registry| registry.stores.clone());
+    let custom = registered.into_iter().flat_map(|stores| Array::from(&stores.keys()).iter().collect::<Vec<_>>());
+    let custom = custom.filter_map(|scheme| find_store(&js::text(&scheme)?));
+    SCHEMES.iter().filter_map(|scheme| AnyStore::built_in(scheme)).chain(custom).collect()
+}
+
+/// The store and the beginning of a path that a listing is asked for.
+///
+/// # Errors
+/// [`Error::InvalidUrl`], [`Error::UnknownScheme`].
+pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
+    let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
+    let store = find_store(&url.scheme);
+    Ok((store.ok_or_else(|| unknown(url.scheme))?, url.path))
+}
+
+/// That nothing answers to this scheme, at least here.
+pub fn unknown(scheme: String) -> Error {
+    if scheme == "file" {
+        let why = "there are files only in Node (20.16 or later), not in browsers; use indexeddb://".to_owned();
+        return Error::NotSupported { operation: "be used", scheme, why };
+    }
+    let stores = stores();
+    let schemes = stores.iter().map(Store::scheme).filter(|scheme| *scheme != "file").chain(TRANSFERS);
+    Error::UnknownScheme { scheme, known: schemes.map(str::to_owned).collect() }
+}
+
+pub fn find_store(scheme: &str) -> Option<AnyStore> {
+    let registered = || {
+        let store = REGISTRY.with_borrow(|registry| registry.stores.as_ref().map(|stores| stores.get(&scheme.into())));
+        let store = store.filter(JsValue::is_object)?;
+        Some(AnyStore::Custom(Custom { scheme: scheme.to_owned(), store }))
+    };
+    AnyStore::built_in(scheme).or_else(registered)
+}
+
+/// The routers that are asked where a save may go.
+pub fn save_routers() -> Array {
+    REGISTRY.with_borrow(|registry| registry.save_routers.clone())
+}
+
+/// The routers that are asked where a load may come from.
+pub fn load_routers() -> Array {
+    REGISTRY.with_borrow(|registry| registry.load_routers.clone())
+}

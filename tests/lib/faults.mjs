@@ -1,0 +1,215 @@
+// Host calls that are counted and, on demand, fail: for a page or a worker. Without a plan every call goes through untouched.
+//
+// Wrapped is what the host does for the package. Not wrapped is the language itself (JSON, Array, Promise, texts to bytes) and what no
+// engine lets fail: timers, close(), event listeners,
+// an AbortController, a FormData.
+
+/** How a call may fail. `request`: it is made, and its answer is an error. `lost`: it does its work, and its answer is an error. */
+export const KINDS = ['exception', 'quota', 'abort', 'request', 'lost', 'signal'];
+export const REASON = { name: 'the caller’s own reason' }; // anything; it must come back as it is
+const PATIENCE = 20000;
+
+const last = (path) => String(path).replace(/[?#].*/, '').split('/').at(-1);
+const part = (key) => String(key).replace('tensorflowjs_models/', '');
+const file = (url) => last(url?.url ?? url).replace(/\.[0-9a-f]{16}\./, '.*.'); // a checksum is of no interest
+const nothing = () => '';
+const strings = globalThis.localStorage;
+
+/** What is wrapped: where, which functions, what the table says of their arguments, and in which ways they can fail. */
+const CALLS = [
+  { on: '', get: ['localStorage', 'indexedDB'] },
+  { on: 'Storage.prototype', call: ['getItem', 'removeItem'], label: ([key]) => part(key) },
+  { on: 'Storage.prototype', call: ['setItem'], label: ([key]) => part(key), writes: true },
+  { on: 'Object', call: ['hasOwn', 'keys'], label: ([, key]) => part(key ?? ''), only: ([store]) => strings && store === strings },
+  { on: 'Reflect', call: ['has'], label: ([, key]) => part(key), only: ([store]) => strings && store === strings },
+  { on: 'LockManager.prototype', call: ['request'], label: ([name]) => name, promise: true },
+  { on: 'IDBFactory.prototype', call: ['open'], label: ([name]) => name, writes: true, opens: true },
+  { on: 'IDBDatabase.prototype', call: ['createObjectStore'], label: ([name]) => name, upgrades: true },
+  { on: 'IDBDatabase.prototype', call: ['transaction'], label: ([, mode]) => mode, transaction: (_, made) => made },
+  { on: 'IDBTransaction.prototype', call: ['objectStore'], label: ([name]) => name, transaction: (self) => self },
+  { on: 'IDBTransaction.prototype', call: ['commit', 'abort'] },
+  { on: 'IDBObjectStore.prototype', call: ['get', 'getKey', 'getAll', 'getAllKeys', 'delete', 'count', 'openCursor'], request: true },
+  { on: 'IDBObjectStore.prototype', call: ['put', 'add'], request: true, writes: true },
+  { on: '', call: ['structuredClone'] },
+  { on: '', call: ['fetch'], label: ([url, init]) => `${init?.method ?? 'GET'} ${file(url)}`, promise: true, remote: true },
+  { on: 'Blob.prototype', call: ['arrayBuffer', 'text'], promise: true },
+  { on: 'Blob.prototype', call: ['slice', 'stream'] },
+  { on: 'Response.prototype', call: ['arrayBuffer', 'text', 'json', 'blob'], promise: true },
+  { on: 'ReadableStream.prototype', call: ['getReader'] },
+  { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
+  { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
+  { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
+  { on: 'URL', call: ['createObjectURL'], note: (url) => noted.urls.push(url) },
+  { on: 'URL', call: ['revokeObjectURL'] },
+  { on: 'Document.prototype', call: ['createElement'], label: ([name]) => name },
+  { on: 'EventTarget.prototype', call: ['dispatchEvent'], label: ([event], self) => `${event?.type} ${ending(self?.download)}`,
+    note: (_, link) => noted.clicked.push({ name: ending(link.download), url: link.href }) },
+  { on: 'HTMLElement.prototype', call: ['click'], label: (_, self) => ending(self.download) },
+  { on: 'BroadcastChannel.prototype', call: ['postMessage'], label: nothing, harmless: true },
+  { on: 'Crypto.prototype', call: ['getRandomValues', 'randomUUID'], label: nothing },
+  { on: 'SubtleCrypto.prototype', call: ['digest'], label: ([name]) => name, promise: true },
+  { on: '', make: ['Blob', 'Headers', 'URL'] },
+  { on: '', make: ['BroadcastChannel'], harmless: true },
+];
+
+/** The names of downloads begin with that of the attempt. */
+const ending = (name) => String(name ?? '').replace(/^[^.]*/, '*');
+
+/** The object URLs that were made in the last run, and the links that were clicked. */
+export const noted = { urls: [], clicked: [] };
+
+/** What is under way: `{ calls, plan, controller }`. */
+let armed;
+
+const injected = (name) => new DOMException(`injected ${name}`, name);
+const conflict = (store) => { // a request whose answer is an error for certain, and its transaction ends with it
+  const record = { [store.keyPath]: 'a conflict' };
+  originals.put.call(store, record);
+  return originals.add.call(store, record);
+};
+const refusedOpening = (factory, name) => { // the upgrade is given up, so the database stays as it was
+  const request = originals.open.call(factory, name, 2 ** 40);
+  request.addEventListener('upgradeneeded', () => request.transaction.abort());
+  return request;
+};
+const originals = {};
+
+/** Each kind of failure: gets the call, and gives what the caller sees. */
+const FAIL = {
+  exception: ({ spec }) => refuse(spec, spec.remote ? new TypeError('injected: failed to fetch') : injected('UnknownError')),
+  quota: ({ spec }) => refuse(spec, injected('QuotaExceededError')),
+  abort({ spec, self, go }) {
+    const made = go();
+    if (spec.upgrades) self.upgrade.abort();
+    else (spec.request ? self.transaction : spec.transaction(self, made)).abort();
+    return made;
+  },
+  request: ({ spec, self, args }) => (spec.opens ? refusedOpening(self, args[0]) : conflict(self)),
+  lost: ({ go }) => go().then(() => { throw new TypeError('injected: the answer is lost'); }),
+  signal({ go, spec, self }) {
+    armed?.controller.abort(REASON);
+    const made = go();
+    spec.note?.(made, self);
+    return made;
+  },
+};
+
+function refuse(spec, error) {
+  if (spec.promise) return Promise.reject(error);
+  throw error;
+}
+
+/** In which ways a call can fail. */
+function kindsOf(spec, self, made) {
+  const transaction = spec.request ? self.transaction : spec.transaction?.(self, made);
+  const can = {
+    exception: true,
+    quota: spec.writes,
+    abort: transaction || spec.upgrades,
+    request: spec.opens || (spec.request && transaction.mode === 'readwrite'),
+    lost: spec.remote,
+    signal: true,
+  };
+  return KINDS.filter((kind) => can[kind]);
+}
+
+/** What happens at the end of a writing transaction: its last request succeeds, and it is complete. Two calls more. */
+function watchEnd(transaction) {
+  transaction.addEventListener('complete', () => {
+    if (!armed || transaction.last === undefined) return;
+    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', 'signal'], after: transaction.last });
+    const at = armed.calls.push({ name: '(complete)', kinds: ['signal'] }) - 1;
+    if (armed.plan.at === at) armed.controller.abort(REASON);
+  });
+}
+
+function remember(spec, self, made, at) {
+  if (spec.opens) made.addEventListener('upgradeneeded', () => { made.result.upgrade = made.transaction; });
+  if (spec.request) self.transaction.last = at;
+  if (made instanceof IDBTransaction && made.mode === 'readwrite' && made !== self) watchEnd(made);
+}
+
+/** One call: goes through, or fails as planned. */
+function called(spec, name, self, args, go) {
+  if (!armed || (spec.only && !spec.only(args))) return go();
+  const { plan, calls } = armed;
+  const label = [name, (spec.label ?? nothing)(args, self) || spec.request && self.name].filter(Boolean).join(' ');
+  const at = calls.push({ name: label, harmless: spec.harmless }) - 1;
+  if (plan.base === label && !armed.based) { // the condition under which the whole verb runs
+    armed.based = true;
+    calls[at].kinds = [];
+    return FAIL.quota({ spec });
+  }
+  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go });
+  const made = go();
+  if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
+  spec.note?.(made, self);
+  calls[at].kinds = kindsOf(spec, self, made);
+  if (globalThis.IDBTransaction) remember(spec, self, made, at);
+  return spec.then ? made.then(spec.then) : made;
+}
+
+/** `spec.fail` has ways to fail of its own. */
+export function wrapMethod(owner, name, spec) {
+  const original = owner[name];
+  originals[name] ??= original;
+  owner[name] = { [name](...args) { return called(spec, name, this, args, () => original.apply(this, args)); } }[name];
+}
+
+function wrapClass(name, spec) {
+  globalThis[name] = new Proxy(globalThis[name], {
+    construct: (target, args) => called(spec, `new ${name}`, undefined, args, () => Reflect.construct(target, args)),
+  });
+}
+
+function wrapGetter(name, spec) {
+  const value = globalThis[name];
+  Object.defineProperty(globalThis, name, { configurable: true, get: () => called(spec, name, undefined, [], () => value) });
+}
+
+let installed = false;
+/** Wraps what there is of it here, once. */
+export function install() {
+  if (installed) return;
+  installed = true;
+  for (const { on, call = [], make = [], get = [], ...spec } of CALLS) {
+    const owner = on.split('.').filter(Boolean).reduce((at, name) => at?.[name], globalThis);
+    call.filter((name) => typeof owner?.[name] === 'function').forEach((name) => wrapMethod(owner, name, spec));
+    make.filter((name) => globalThis[name]).forEach((name) => wrapClass(name, spec));
+    get.filter((name) => globalThis[name]).forEach((name) => wrapGetter(name, spec));
+  }
+}
+
+/** What comes of the promise, or `otherwise` when it takes too long. */
+export async function within(milliseconds, promise, otherwise) {
+  let timer;
+  const late = new Promise((resolve) => { timer = setTimeout(resolve, milliseconds, otherwise); });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Does `work(signal)`, of which the call `plan.at` fails; without a plan all succeed. Gives the calls that were made, and what came of
+ * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled.
+ */
+export async function run(work, plan = {}) {
+  const controller = new AbortController();
+  const [unhandled, hear] = [[], ({ reason }) => unhandled.push(reason)];
+  globalThis.addEventListener?.('unhandledrejection', hear);
+  Object.assign(noted, { urls: [], clicked: [] });
+  const state = armed = { calls: [], plan, controller };
+  const working = work(controller.signal).then((value) => ({ value }), (error) => ({ error }));
+  const outcome = await within(PATIENCE, working, {});
+  armed = undefined;
+  await new Promise((resolve) => { setTimeout(resolve); }); // unhandled rejections are told of after the task
+  globalThis.removeEventListener?.('unhandledrejection', hear);
+  return { calls: state.calls, outcome, unhandled };
+}
+
+/** The plans for the calls that an undisturbed run made: each call, each way to fail. */
+export function plans(calls) {
+  return calls.flatMap(({ kinds, after }, at) => kinds.map((kind) => ({ row: at, kind, ...(after === undefined ? { at } : { at: after, after }) })));
+}
