@@ -1,3 +1,4 @@
+use super::names::LONGEST;
 use super::*;
 use proptest::prelude::*;
 
