@@ -14,7 +14,7 @@ package: setup ## build the npm package into pkg/, print its sizes, fail when ov
 test: setup ## all checks (ENGINES="chromium firefox webkit", ONLY="native chromium" select)
 	@bash scripts/test.sh
 
-test-crash: setup ## kill browsers in the middle of saves (KILLS=300 SEED=2 choose); pkg/ must be built
+test-crash: package ## kill browsers in the middle of saves, TF.js as the control (KILLS=300 SEED=2 choose)
 	@node tests/crash/run.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)

@@ -395,7 +395,8 @@ export function copyModel(source: Source, destination: Target, options?: SaveOpt
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.
  * @returns the destination's info.
- * An abort is heard until the destination is committed; from then on the move is finished.
+ * An abort is heard until the destination is committed; from then on the move is finished. Into Local Storage, which the engine writes to the disk
+ * when it likes, rather copy, and remove later: a browser that is killed right after the move may have neither.
  * @throws TfpersistError before anything is read when one of both is not a store's URL; ERR_CORRUPT when the destination
  *   does not keep everything (the source stays).
  * @example await moveModel('localstorage://m', 'indexeddb://m');

@@ -173,13 +173,13 @@ impl LocalStorage {
         let url = self.url(path);
         let Some(note) = locks::last_note(&url, cx).await else { return Ok(None) };
         let date = (note.words / 2) as f64;
-        for _ in 0..CATCH_UP {
+        for _ in 0..if note.is_mine { 0 } else { CATCH_UP } {
             let stored = Stored::of(storage, path)?;
             let is_seen = match note.words % 2 {
                 0 => stored.saved() >= Some(date) && stored.decode(&url).is_ok(),
                 _ => stored.is_empty() || stored.saved() > Some(date),
             };
-            if note.is_mine || is_seen {
+            if is_seen {
                 break;
             }
             js::sleep(LOOKS.1).await;
