@@ -140,21 +140,25 @@ pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
 
 /// The row of a model after all of it has been read; what a load would reject with is its damage. `None` when there is none.
 async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<Entry>> {
-    let outcome = read_all(store, path, cx).await;
-    cx.check()?;
-    if let Err(Failure::Known(known)) = &outcome
-        && matches!(known.error, Error::NotSupported { .. })
-    {
-        return outcome.map(|_| None);
-    }
-    // Looked at afterwards: before, it may have been another save's.
-    let Some(row) = store.row(path, cx).await? else { return Ok(None) };
-    Ok(Some(match outcome {
-        Ok((saved, info)) => {
-            Entry { info: row.info.filter(|info| Some(info.saved) == saved).or(info), damage: None, ..row }
+    let mut before = None;
+    loop {
+        let outcome = read_all(store, path, cx).await;
+        cx.check()?;
+        // Looked at afterwards: before, it may have been another save's.
+        let Some(row) = store.row(path, cx).await? else { return Ok(None) };
+        let failure = match outcome {
+            Ok((saved, info)) => {
+                let info = row.info.filter(|info| Some(info.saved) == saved).or(info);
+                return Ok(Some(Entry { info, damage: None, ..row }));
+            }
+            Err(failure) => failure,
+        };
+        // Damage is what is still there when the same save is read again.
+        if before == Some(row.saved()) || matches!(failure.error(), Some(Error::NotSupported { .. })) {
+            return Ok(Some(Entry { damage: Some(damage(failure, &store.url(path))), ..row }));
         }
-        Err(failure) => Entry { damage: Some(damage(failure, &store.url(path))), ..row },
-    }))
+        before = Some(row.saved());
+    }
 }
 
 /// When it was saved, and its info, if it can be told.

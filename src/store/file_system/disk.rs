@@ -50,13 +50,29 @@ fn unique() -> String {
 }
 
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stat {
     /// When it was written, in milliseconds since 1970.
     pub saved: f64,
     /// Its bytes.
     pub size: u64,
     inode: f64,
+    /// When anything of it changed last, also its name: nobody can set that date.
+    touched: f64,
+}
+
+impl PartialEq for Stat {
+    /// A link more or less does not make another version.
+    fn eq(&self, other: &Self) -> bool {
+        (self.saved, self.size, self.inode) == (other.saved, other.size, other.inode)
+    }
+}
+
+impl Stat {
+    /// Whether no process can still be at it.
+    fn is_stale(&self) -> bool {
+        self.saved.max(self.touched) < js_sys::Date::now() - STALE
+    }
 }
 
 /// The disk.
@@ -102,7 +118,7 @@ impl Disk {
     pub async fn stat(&self, file: &str) -> Result<Stat> {
         let stat = self.call("stat", &[&file.into()], &format!("file://{file}")).await?;
         let number = |key| js::get(&stat, key).as_f64().unwrap_or(0.0);
-        Ok(Stat { saved: number("mtimeMs"), size: host::size(&stat), inode: number("ino") })
+        Ok(Stat { saved: number("mtimeMs"), size: host::size(&stat), inode: number("ino"), touched: number("ctimeMs") })
     }
 
     /// The weight files of the model that is there, as far as they lie in its folder.
@@ -170,35 +186,44 @@ impl Disk {
         }
     }
 
-    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, and that no other
-    /// model JSON in the folder names. None if one of these cannot be read.
-    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) {
+    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, that no other model JSON in the
+    /// folder names, and that no save is just linking. None, and `false`, if that cannot be told.
+    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) -> bool {
         if files.is_empty() {
-            return;
+            return true;
         }
-        let mut needed = Vec::new();
-        for json in self.names(place).await.into_iter().filter(|name| name.ends_with(".json")) {
-            match self.named(&Place { folder: place.folder.clone(), json }).await {
-                Ok(named) => needed.extend(named),
-                Err(failure) if is_not_found(&failure) => {}
-                Err(_) => return,
+        let Ok(names) = self.names(place).await else { return false };
+        let (mut needed, mut under_way) = (Vec::new(), Vec::new());
+        for json in names {
+            if is_unfinished(&json) {
+                under_way.extend(self.stat(&place.of(&json)).await.ok().filter(|stat| !stat.is_stale()));
+            } else if json.ends_with(".json") {
+                match self.named(&Place { folder: place.folder.clone(), json }).await {
+                    Ok(named) => needed.extend(named),
+                    Err(failure) if is_not_found(&failure) || has_code(&failure, &["EISDIR"]) => {}
+                    Err(_) => return false,
+                }
             }
         }
         for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
-            self.forget(file).await;
+            let stat = self.stat(file).await;
+            if stat.is_ok_and(|stat| !under_way.iter().any(|other| other.inode == stat.inode)) {
+                self.forget(file).await;
+            }
         }
+        true
     }
 
     /// The names of what is in the folder.
-    async fn names(&self, place: &Place) -> Vec<String> {
-        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await.unwrap_or_default();
-        js::items(&names).iter().filter_map(js::text).collect()
+    async fn names(&self, place: &Place) -> Result<Vec<String>> {
+        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await?;
+        Ok(js::items(&names).iter().filter_map(js::text).collect())
     }
 
     /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
     /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
     /// then named in one step, so that nothing of ours ever touches a file that another model may need. A link stays beside until
-    /// the commit: TF.js's name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
+    /// the commit, and is what this gives: a name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
     ///
     /// # Errors
     /// As [`Disk::call`]; the signal's reason.
@@ -210,18 +235,22 @@ impl Disk {
         written: &mut Vec<String>,
         cx: &Context,
         url: &str,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let beside = self.write_beside(place, file, written, cx, url).await?;
         // A link fails where there is such a file already; and on a file system without links, which is as good.
         let plain = place.of(&file.name);
         if is_new && self.call("link", &[&beside.as_str().into(), &plain.as_str().into()], url).await.is_ok() {
             written.push(plain);
-            return Ok(());
+            return Ok(beside);
         }
         let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
         file.name = format!("{stem}.{}.{end}", unique());
-        written.push(place.of(&file.name));
-        self.call("rename", &[&beside.into(), &place.of(&file.name).into()], url).await.map(drop)
+        let own = place.of(&file.name);
+        written.push(own.clone());
+        if self.call("link", &[&beside.as_str().into(), &own.as_str().into()], url).await.is_ok() {
+            return Ok(beside);
+        }
+        self.call("rename", &[&beside.into(), &own.as_str().into()], url).await.map(|_| own)
     }
 
     /// Writes a file under a name that nobody else has, and gives that name.
@@ -292,33 +321,48 @@ impl Disk {
     }
 
     /// Removes what processes that ended in the middle were writing, or were about to remove, when it is old enough that none still
-    /// can be at it: what lies beside, the weights that a model JSON beside names or that are linked to there, and weights under a
-    /// name of ours that nobody names.
+    /// can be at it: what lies beside, and the weights that a model JSON beside names or that are linked to there. A file that only looks
+    /// like one of ours is left alone.
     pub async fn sweep(&self, place: &Place) {
-        let names = self.names(place).await;
-        let (mut stale, mut weights) = (Vec::new(), Vec::new());
-        for name in names.iter().filter(|name| is_unique(name)) {
-            let Ok(stat) = self.stat(&place.of(name)).await else { continue };
-            if stat.saved >= js_sys::Date::now() - STALE {
-                continue;
-            }
-            if !is_unfinished(name) {
-                weights.push(place.of(name));
-            } else if name.contains(".json.") {
-                stale.push(place.of(name));
+        let Ok(names) = self.names(place).await else { return };
+        let (mut beside, mut weights) = (Vec::new(), Vec::new());
+        for name in names.iter().filter(|name| is_unfinished(name)) {
+            let file = place.of(name);
+            let Some(stat) = self.stat(&file).await.ok().filter(Stat::is_stale) else { continue };
+            beside.push(file);
+            if name.contains(".json.") {
                 weights.extend(self.weights(&Place { folder: place.folder.clone(), json: name.clone() }).await);
-            } else {
-                stale.push(place.of(name));
-                for other in names.iter().filter(|other| is_weights(other)) {
-                    if self.stat(&place.of(other)).await.is_ok_and(|linked| linked == stat) {
-                        weights.push(place.of(other));
-                    }
-                }
+            }
+            for other in names.iter().filter(|other| is_weights(other)) {
+                let linked = self.stat(&place.of(other)).await;
+                weights.extend(linked.ok().filter(|linked| linked.inode == stat.inode).map(|_| place.of(other)));
             }
         }
-        self.forget_weights(place, weights).await;
-        for file in stale {
-            self.forget(&file).await; // last: by it the weights are found again
+        let mut old = Vec::new();
+        for file in weights {
+            match self.stat(&file).await {
+                Ok(stat) if stat.is_stale() => old.push(file),
+                Ok(_) => return, // somebody has touched it: another time
+                Err(_) => {}
+            }
+        }
+        if self.forget_weights(place, old).await {
+            for file in beside {
+                self.forget(&file).await; // last: by it the weights are found again
+            }
+        }
+    }
+
+    /// Sees to it that a weight file is there that has just been committed. Who removed another model meanwhile may have taken it for that one's.
+    ///
+    /// # Errors
+    /// As [`Disk::call`].
+    pub async fn ensure(&self, file: &str, beside: &str, url: &str) -> Result<()> {
+        match self.stat(file).await {
+            Err(failure) if is_not_found(&failure) => {
+                self.call("link", &[&beside.into(), &file.into()], url).await.map(drop)
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -336,15 +380,22 @@ pub fn resolved(path: &str) -> Option<String> {
     js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
 }
 
-/// Whether a name holds digits that [`unique`] gave: `*.{16 hexadecimal digits}.*`
+/// Whether it is a weight file under a name that [`unique`] made: `weights.{16 digits}.bin`, `group{g}-shard{i}of{n}.{16 digits}.bin`.
 pub fn is_unique(name: &str) -> bool {
-    let digits = name.rsplit('.').nth(1).unwrap_or_default();
-    digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    let stem = without_digits(name, ".bin").unwrap_or_default();
+    stem == "weights" || (stem.starts_with("group") && stem.contains("-shard"))
 }
 
-/// What is written under such a name before it gets its own.
+/// What lies beside under such a name until it gets its own: `{model.json, weights.bin, ...}.{16 digits}.tmp`.
 fn is_unfinished(name: &str) -> bool {
-    name.ends_with(".tmp") && is_unique(name)
+    without_digits(name, ".tmp").is_some_and(|name| name.ends_with(".json") || is_weights(name))
+}
+
+/// What stands before the digits of [`unique`] and this end.
+fn without_digits<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let (stem, digits) = name.strip_suffix(end)?.rsplit_once('.')?;
+    let is_ours = digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_ours.then_some(stem)
 }
 
 /// The option of Node that makes parents, or lists children's children.
