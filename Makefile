@@ -1,6 +1,6 @@
 # Each target is a few lines; the work is in scripts/. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup package test test-crash demo clean
+.PHONY: help setup package test test-crash fuzz demo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -13,6 +13,10 @@ package: setup ## build the npm package into pkg/, print its sizes, fail when ov
 
 test: setup ## all checks (ENGINES="chromium firefox webkit", ONLY="native chromium" select)
 	@bash scripts/test.sh
+
+SECONDS = 30
+fuzz: setup ## run each fuzz target for SECONDS=30, from the corpus in fuzz/ (TARGETS="url zip" selects; MINIMIZE=1 renews the corpus)
+	@SECONDS=$(SECONDS) node scripts/fuzz.mjs
 
 test-crash: package ## kill browsers in the middle of saves, TF.js as the control (KILLS=300 SEED=2 choose)
 	@node tests/crash/run.mjs

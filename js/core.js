@@ -1,5 +1,5 @@
-// The public functions. Thin: each waits for the wasm and calls it. What must work before the wasm is there (handlers,
-// routers, registered stores) lives here, in one registry that the wasm reads.
+// The public functions: each waits for the wasm and calls it. What must work before that (handlers, routers, registered stores)
+// lives here, in one registry that the wasm reads.
 import { pick, walk } from './files.js';
 import { changed, watchModels as watch } from './origin.js';
 import * as stores from './tfpersist.js';
@@ -9,7 +9,7 @@ const TRANSFERS = ['http', 'https', 'downloads', 'file'];
 /** All that the builds of the wasm know of each other's work. */
 const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map(), changed };
 
-/** The two builds: with stores alone, which is small, and with all, which is fetched at the first call that needs it. */
+/** The builds: with stores alone, small, and with all, fetched at the first call that needs it. */
 const builds = {
   stores: async () => stores,
   transfers: () => import('./tfpersist_transfers.js'),
@@ -17,7 +17,7 @@ const builds = {
 const started = {};
 let source = () => undefined; // beside its JavaScript
 
-/** For the entries `all` and `node`: one build for everything, and where its wasm comes from. */
+/** For the entries `all` and `node`: one build for all, and where its wasm comes from. */
 export function provide(build, defaultSource = source) {
   builds.stores = builds.transfers = async () => build;
   source = defaultSource;
@@ -25,7 +25,7 @@ export function provide(build, defaultSource = source) {
 
 function start(name, from) {
   started[name] ??= instantiate(name, from).catch((error) => {
-    delete started[name]; // a failed download may be tried again
+    delete started[name]; // it may be tried again
     throw error;
   });
   return started[name];
@@ -46,22 +46,24 @@ export async function init(from) {
 
 const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() : undefined);
 
-/** Whether only the build with all can serve this argument: a source, a target or options. */
+/** Whether only the build with all can serve this source, target or options. */
 function needsTransfers(value) {
   if (typeof value === 'string') return TRANSFERS.includes(schemeOf(value)) || !value.includes('://') || value.startsWith('blob:');
   return value != null && ['http', 'sign', 'files', 'modelJSON', 'cache'].some((key) => value[key] !== undefined);
 }
 
+const look = (at, value) => { try { return at(value); } catch { /* it is none */ } };
+
 const verb = (name) => async (...args) => {
-  const wasm = await (args.some(needsTransfers) ? start('transfers') : started.stores ?? started.transfers ?? start('stores'));
+  const wasm = await (args.some((arg) => look(needsTransfers, arg)) ? start('transfers') : started.stores ?? started.transfers ?? start('stores'));
   return wasm[name](...args);
 };
 
-/** A verb that loads: what a person picked or dropped is taken at once, because after the event it is gone. */
+/** A verb that loads: what was picked or dropped is taken at once: after the event it is gone. */
 const loader = (name, at = 0) => {
   const run = verb(name);
   return (...args) => {
-    const picked = pick(args[at]);
+    const picked = look(pick, args[at]);
     if (!picked) return run(...args);
     return walk(picked).then((files) => run(...args.slice(0, at), files, ...args.slice(at + 1)));
   };
@@ -77,7 +79,7 @@ export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 
 export const handler = (where, options) => {
-  const picked = pick(where);
+  const picked = look(pick, where);
   return {
     save: (artifacts) => save(artifacts, where, options),
     load: () => load(picked ?? where, options),
@@ -90,7 +92,7 @@ export const browserHTTPRequest = (url, options) => {
 };
 
 export const browserFiles = (files, options) => {
-  check(pick(files), 'files', 'it must be a list of files, a folder or a zip');
+  check(look(pick, files), 'files', 'it must be a list of files, a folder or a zip');
   return { load: handler(files, options).load };
 };
 

@@ -1,5 +1,5 @@
-// What a person picked or dropped, as `{ files: [{ path, blob }], loose }` for the wasm. The first half must run inside the
-// event: a DataTransfer is empty after it.
+// What was picked or dropped, as `{ files: [{ path, blob }], loose }` for the wasm. The first half must run inside the event: a
+// DataTransfer is empty after it.
 
 const isFolder = (value) => value?.kind === 'directory' || value?.isDirectory === true;
 const isHandle = (value) => typeof value?.getFile === 'function' || typeof value?.file === 'function' || isFolder(value);
@@ -7,7 +7,7 @@ const isHandle = (value) => typeof value?.getFile === 'function' || typeof value
 const isBlob = (value) => typeof value?.arrayBuffer === 'function' && typeof value.slice === 'function';
 const isDrop = (item) => typeof item?.getAsFile === 'function';
 
-/** Takes out of a drop what is gone after the event: files, and folders as entries. A string among the dropped is neither. */
+/** Takes out of a drop what is gone after the event: files, and folders as entries. A string is neither. */
 function taken(item) {
   if (!isDrop(item)) return item;
   const entry = item.webkitGetAsEntry?.();
@@ -18,7 +18,7 @@ function taken(item) {
 export function pick(source) {
   if (isBlob(source) || isHandle(source)) return [source];
   const list = source?.items ?? source;
-  if (typeof list !== 'object' || typeof list?.length !== 'number') return undefined;
+  if (typeof list !== 'object' || !(list?.length <= 2 ** 20)) return undefined;
   const picked = Array.from(list, taken).filter((item) => item != null);
   return picked.every((item) => isBlob(item) || isHandle(item)) ? picked : undefined;
 }
@@ -48,7 +48,7 @@ function unreadable(url, cause) {
   throw Object.assign(new Error(`The file "${url}" cannot be read: ${why}`, { cause }), { name: 'OperationError', code: 'ERR_STORAGE', url, why });
 }
 
-/** What is in a FileSystemDirectoryHandle, or in the older FileSystemDirectoryEntry, which gives it in portions. */
+/** What is in a FileSystemDirectoryHandle, or in an older FileSystemDirectoryEntry, which gives it in portions. */
 async function listed(folder) {
   const all = [];
   if (folder.values) {

@@ -8,13 +8,14 @@ export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 WASM_BINDGEN=0.2.130 # the same as in Cargo.lock: CLI and crate must agree exactly
 GECKODRIVER=0.37.1
 WASM_PACK=0.15.1
+CARGO_FUZZ=0.13.2
 
 for tool in node npm rustup; do
   command -v "$tool" >/dev/null || { echo "setup: $tool is missing, please install it first" >&2; exit 1; }
 done
 
 # --- system packages: three browsers and their drivers, and what serves and unpacks models in the tests ---------------------------------------------
-packages=(gcc libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver
+packages=(gcc g++ libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver
   python3-gi gir1.2-webkit2-4.1 xvfb python3-venv nginx-light unzip)
 if command -v apt-get >/dev/null; then
   missing=()
@@ -28,7 +29,7 @@ if command -v apt-get >/dev/null; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
   fi
 else
-  for tool in cc chromium chromedriver firefox-esr WebKitWebDriver Xvfb nginx unzip; do
+  for tool in cc c++ chromium chromedriver firefox-esr WebKitWebDriver Xvfb nginx unzip; do
     command -v "$tool" >/dev/null || echo "setup: no apt-get here; please install $tool yourself" >&2
   done
 fi
@@ -59,6 +60,7 @@ has() { [ "$("$1" --version 2>/dev/null | awk 'NR == 1 { print $2 }')" = "$2" ];
   tool wasm-bindgen-cli $WASM_BINDGEN --no-default-features
 has geckodriver $GECKODRIVER || tool geckodriver $GECKODRIVER
 has wasm-pack $WASM_PACK || tool wasm-pack $WASM_PACK
+has cargo-fuzz $CARGO_FUZZ || tool cargo-fuzz $CARGO_FUZZ
 
 # --- Python packages: Keras, TF.js's converter and Flask, as real counterparts of the tests ---------
 # They are large (3 GB), so all checkouts of one list share a folder.

@@ -10,7 +10,7 @@ unset CHROMEDRIVER GECKODRIVER SAFARIDRIVER CHROMEDRIVER_REMOTE GECKODRIVER_REMO
   CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER
 
 wasm=(--target wasm32-unknown-unknown)
-rustfmt() { cargo fmt --check; }
+rustfmt() { cargo fmt --check; cargo fmt --check --manifest-path fuzz/Cargo.toml; }
 clippy() { cargo clippy --lib -- -D warnings; }
 clippy_wasm() { # the three builds of the package
   cargo clippy "${wasm[@]}" --all-targets -- -D warnings
@@ -18,6 +18,7 @@ clippy_wasm() { # the three builds of the package
   cargo clippy "${wasm[@]}" --lib --no-default-features --features transfers -- -D warnings
 }
 native() { cargo test --lib; cargo test --doc; }
+fuzz() { SECONDS=30 command node scripts/fuzz.mjs; } # each target; longer by `make fuzz SECONDS=600`
 node() { CHROMEDRIVER=none cargo test "${wasm[@]}" --test node; } # it starts no browser
 in_browser=(--test page --test worker --test layout --test faults)
 chromium() { CHROMEDRIVER=/usr/bin/chromedriver cargo test "${wasm[@]}" "${in_browser[@]}"; }
@@ -31,8 +32,8 @@ crash() { KILLS=40 SEED='' ONLY='' ENGINES="$engines" command node tests/crash/r
 demo() { make --no-print-directory demo CHECK=1; }
 
 engines=${ENGINES:-chromium firefox webkit}
-all="rustfmt clippy clippy_wasm native node chromium firefox webkit wasm_pack package types interop crash demo"
-counted="native node chromium firefox webkit wasm_pack interop crash" # these run tests, so none at all is a failure
+all="rustfmt clippy clippy_wasm native fuzz node chromium firefox webkit wasm_pack package types interop crash demo"
+counted="native fuzz node chromium firefox webkit wasm_pack interop crash" # these run tests, so none at all is a failure
 among() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac; }
 for e in $engines; do among "$e" "chromium firefox webkit" || { echo "ENGINES: unknown engine $e" >&2; exit 2; }; done
 for s in ${ONLY:-}; do among "$s" "$all" || { echo "ONLY: unknown step $s; there are: $all" >&2; exit 2; }; done

@@ -1,6 +1,6 @@
 //! A model in transit: a header (all but the weights, opaque) and the weights. To and from ModelArtifacts, and its info as TF.js computes it.
 
-use js_sys::{Array, ArrayBuffer, Date, JSON, JsString, Object, Uint8Array};
+use js_sys::{ArrayBuffer, Date, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
 use crate::context::Context;
@@ -31,11 +31,11 @@ impl Model {
     /// [`Error::Manifest`], [`Error::SizeMismatch`] when specs and bytes do not belong together;
     /// [`Error::InvalidArgument`], [`Error::NotSupported`] for what is no model.
     pub fn from_artifacts(artifacts: &JsValue) -> Result<Self> {
-        if !artifacts.is_object() || Array::is_array(artifacts) {
+        if !artifacts.is_object() || js::is_array(artifacts) {
             return Err(Error::argument("model", "it must be a model with save(), or ModelArtifacts").into());
         }
         let artifacts = artifacts.unchecked_ref::<Object>();
-        Self::new(Header::of(artifacts)?, Weights::of(artifacts)?)
+        Self::new(Header::of(artifacts)?.with_own_specs()?, Weights::of(artifacts)?)
     }
 
     /// Puts a header and weights together.
@@ -46,7 +46,7 @@ impl Model {
         let specs = header.specs()?;
         let model = Self { header, weights, specs, saved: None, is_counted: false };
         if let Some(received) = model.weights.byte_length() {
-            model.check_total(received, &|offset| model.weights.read_u32(offset))?;
+            model.check_total(received, &model.weights)?;
         }
         Ok(model)
     }
@@ -82,7 +82,7 @@ impl Model {
         let pieces = weights.pieces(expected, cx).await?;
         if let Some(parts) = pieces.clone().filter(|_| is_stream) {
             let all = Weights::Parts(parts);
-            self.check_total(all.byte_length().unwrap_or(0), &|offset| all.read_u32(offset))?;
+            self.check_total(all.byte_length().unwrap_or(0), &all)?;
         }
         Ok(pieces)
     }
@@ -110,9 +110,10 @@ impl Model {
         Ok(digest.finish())
     }
 
-    fn check_total(&self, received: u64, read_u32: &dyn Fn(u64) -> Option<u32>) -> Result<()> {
+    fn check_total(&self, received: u64, weights: &Weights) -> Result<()> {
         let Some(specs) = &self.specs else { return Ok(()) };
-        let expected = manifest::measure(specs, read_u32);
+        let mut numbers = weights.numbers();
+        let expected = manifest::measure(specs, |offset| numbers.read_u32(offset));
         if expected == received {
             return Ok(());
         }
@@ -152,7 +153,8 @@ impl Header {
             return Err(Error::argument("modelTopology", "it is binary, and only JSON topologies can be stored").into());
         }
         let header = Object::new();
-        Object::try_assign(&header, artifacts).map_err(js::thrown)?;
+        let unreadable = |cause| Failure::argument("model", "it cannot be read", cause);
+        Object::try_assign(&header, artifacts).map_err(unreadable)?;
         // An instance of a class may have them from its prototype.
         for key in ["modelTopology", "weightSpecs"].iter().chain(&METADATA) {
             let value = js::get(artifacts, key);
@@ -166,6 +168,20 @@ impl Header {
             js::set(&header, "weightData", &JsValue::UNDEFINED);
         }
         Ok(Header(header))
+    }
+
+    /// The same with specs of its own, plain ones: what is stored is then what was checked, whatever the caller's answer next time.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when they cannot be copied.
+    fn with_own_specs(self) -> Result<Self> {
+        if let Some(specs) = js::get_some(&self.0, "weightSpecs").filter(JsValue::is_object) {
+            // A framework's proxies are no objects to clone, but to JSON they are.
+            let copy = js::structured_clone(&specs)
+                .or_else(|_| js::parse_json(&stringify(&specs, "weightSpecs")?).map_err(js::thrown))?;
+            js::set(&self.0, "weightSpecs", &copy);
+        }
+        Ok(self)
     }
 
     /// A header from its parts: topology and specs, and metadata as Local Storage keeps it.
@@ -229,7 +245,8 @@ impl Header {
                 js::define(&header, &js::text(&key).unwrap_or_default(), &value);
             }
         }
-        JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(js::thrown)
+        let wrong = |cause| Failure::argument("model", "JSON cannot hold it", cause);
+        JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(wrong)
     }
 
     /// Date and sizes, as TF.js computes them.
@@ -248,10 +265,10 @@ impl Header {
 
     fn specs(&self) -> Result<Option<Vec<WeightSpec>>> {
         let Some(specs) = js::get_some(&self.0, "weightSpecs") else { return Ok(None) };
-        if !Array::is_array(&specs) {
+        if !js::is_array(&specs) {
             return Err(Error::manifest("weightSpecs", "an array", described(&specs)).into());
         }
-        Ok(Some(manifest::validate(&raw_specs(&Array::from(&specs), "weightSpecs")?, "weightSpecs")?))
+        Ok(Some(manifest::validate(&raw_specs(&specs, "weightSpecs")?, "weightSpecs")?))
     }
 }
 
@@ -259,12 +276,14 @@ impl Header {
 ///
 /// # Errors
 /// [`Error::Manifest`] for what has no name, dtype or shape.
-pub fn raw_specs(specs: &Array, place: &str) -> core::result::Result<Vec<RawSpec>, Error> {
-    specs.iter().enumerate().map(|(index, spec)| raw_spec(&spec, &format!("{place}[{index}]"))).collect()
+pub fn raw_specs(specs: &JsValue, place: &str) -> core::result::Result<Vec<RawSpec>, Error> {
+    let specs = js::items(specs);
+    manifest::check_count(specs.len(), place)?;
+    specs.iter().enumerate().map(|(index, spec)| raw_spec(spec, &format!("{place}[{index}]"))).collect()
 }
 
 fn stringify(value: &JsValue, key: &str) -> Result<JsString> {
-    let wrong = |cause| Failure::known(Error::argument(key, "JSON cannot hold it"), Some(cause));
+    let wrong = |cause| Failure::argument(key, "JSON cannot hold it", cause);
     let json = JSON::stringify(value).map_err(wrong)?;
     // A function has no JSON: stringify gives undefined.
     if json.is_undefined() { Err(wrong(JsValue::UNDEFINED)) } else { Ok(json) }
@@ -274,13 +293,13 @@ fn raw_spec(spec: &JsValue, place: &str) -> core::result::Result<RawSpec, Error>
     let file = |key: &str| format!("{place}.{key}");
     let string = |key: &str| {
         let value = js::get(spec, key);
-        js::text(&value).ok_or_else(|| Error::manifest(file(key), "a string", described(&value)))
+        short_text(&value).ok_or_else(|| Error::manifest(file(key), "a string", described(&value)))
     };
     let shape = js::get(spec, "shape");
-    let numbers: Option<Vec<f64>> =
-        Array::is_array(&shape).then(|| Array::from(&shape).iter().map(|axis| axis.as_f64()).collect()).flatten();
+    let numbers = || js::items(&shape).iter().map(JsValue::as_f64).collect::<Option<Vec<f64>>>();
+    let numbers = if js::is_array(&shape) { numbers() } else { None };
     let quantization = js::get_some(spec, "quantization").map(|quantization| RawQuantization {
-        dtype: js::text(&js::get(&quantization, "dtype")).unwrap_or_default(),
+        dtype: short_text(&js::get(&quantization, "dtype")).unwrap_or_default(),
         min: js::get(&quantization, "min").as_f64(),
         scale: js::get(&quantization, "scale").as_f64(),
     });
@@ -292,11 +311,17 @@ fn raw_spec(spec: &JsValue, place: &str) -> core::result::Result<RawSpec, Error>
     })
 }
 
+/// The text, when it is one of a sensible length.
+pub fn short_text(value: &JsValue) -> Option<String> {
+    let text = value.dyn_ref::<JsString>()?;
+    if text.length() > manifest::MOST_TEXT { None } else { js::text(value) }
+}
+
 /// What JSON keeps as it is; of anything else the kind.
 fn marked(value: JsValue) -> JsValue {
     let is_plain = match value.as_f64() {
         Some(number) => number.is_finite(),
-        None if !value.is_object() || Array::is_array(&value) => !value.is_bigint(),
+        None if !value.is_object() || js::is_array(&value) => !value.is_bigint(),
         None => js::get(&js::get(&value, "constructor"), "name") == "Object",
     };
     if is_plain { value } else { format!("not JSON: {}", described(&value)).into() }
@@ -304,8 +329,8 @@ fn marked(value: JsValue) -> JsValue {
 
 /// A value in a few words, for an error.
 pub fn described(value: &JsValue) -> String {
-    match value.as_string() {
-        Some(text) => format!("\"{text}\""),
+    match value.dyn_ref::<JsString>() {
+        Some(text) => format!("\"{}\"", String::from(text.slice(0, 1000))),
         None => String::from(value.js_typeof().unchecked_into::<JsString>()),
     }
 }

@@ -104,7 +104,7 @@ impl Context {
     /// # Errors
     /// What the function threw, what the promise rejects with, or the signal's reason.
     pub async fn settled(&self, outcome: core::result::Result<JsValue, JsValue>) -> Result<JsValue> {
-        let work = Promise::resolve(&outcome.map_err(js::thrown)?);
+        let work = outcome.and_then(|value| js::resolve(&value)).map_err(js::thrown)?;
         let mut stop = None;
         let aborted = Promise::new(&mut |_, reject| {
             stop = self.on_abort(move |reason| {

@@ -100,12 +100,14 @@ pub enum Error {
         /// What is there.
         received: String,
     },
+    #[cfg(feature = "transfers")]
     /// Files that a person chose, or a folder or zip holds, are not those that the model JSON names.
     #[error("These files do not make a model: {}", list(.problems))]
     Files {
         /// All that is wrong, at least one.
         problems: Vec<FileProblem>,
     },
+    #[cfg(feature = "transfers")]
     /// A server answered with a status that is not a success.
     #[error("{url} answered {status}{}", reason(.why))]
     HttpStatus {
@@ -175,8 +177,11 @@ impl Error {
             Error::SizeMismatch { .. } => "ERR_SIZE_MISMATCH",
             Error::Checksum { .. } => "ERR_CHECKSUM",
             Error::Corrupt { .. } => "ERR_CORRUPT",
+            #[cfg(feature = "transfers")]
             Error::Files { problems } if problems.iter().all(|problem| problem.sizes.is_some()) => "ERR_SIZE_MISMATCH",
+            #[cfg(feature = "transfers")]
             Error::Files { .. } => "ERR_MANIFEST",
+            #[cfg(feature = "transfers")]
             Error::HttpStatus { .. } => "ERR_HTTP_STATUS",
             Error::Network { .. } => "ERR_NETWORK",
             Error::InvalidArgument { .. } => "ERR_INVALID_ARGUMENT",
@@ -192,12 +197,14 @@ impl Error {
             Error::NotFound { .. } => "NotFoundError",
             Error::AlreadyExists { .. } => "ConstraintError",
             Error::QuotaExceeded { .. } => "QuotaExceededError",
-            Error::Manifest { .. }
-            | Error::SizeMismatch { .. }
-            | Error::Checksum { .. }
-            | Error::Corrupt { .. }
-            | Error::Files { .. } => "DataError",
-            Error::HttpStatus { .. } | Error::Network { .. } => "NetworkError",
+            Error::Manifest { .. } | Error::SizeMismatch { .. } | Error::Checksum { .. } | Error::Corrupt { .. } => {
+                "DataError"
+            }
+            #[cfg(feature = "transfers")]
+            Error::Files { .. } => "DataError",
+            #[cfg(feature = "transfers")]
+            Error::HttpStatus { .. } => "NetworkError",
+            Error::Network { .. } => "NetworkError",
             Error::Storage { .. } => "OperationError",
         }
     }
@@ -209,7 +216,7 @@ impl Error {
 
     /// An [`Error::Manifest`].
     pub fn manifest(file: impl Into<String>, expected: impl Into<String>, received: impl Into<String>) -> Self {
-        Error::Manifest { file: file.into(), expected: expected.into(), received: received.into() }
+        Error::Manifest { file: file.into(), expected: expected.into(), received: shortened(received.into()) }
     }
 
     /// The same failure, told of a model that is stored at `url`: what was a fault of the caller's is damage there.
@@ -224,8 +231,10 @@ impl Error {
                 expected: format!("{expected} bytes"),
                 received: format!("{received} bytes"),
             },
+            #[cfg(feature = "transfers")]
             Error::Files { problems } => {
-                let file = problems.iter().map(|problem| problem.file.as_str()).collect::<Vec<_>>().join(" and ");
+                let file = problems.iter().take(SHOWN.1).map(|problem| problem.file.as_str()).collect::<Vec<_>>();
+                let file = file.join(" and ");
                 let sizes = problems.first().and_then(|problem| problem.sizes).unwrap_or_default();
                 let [expected, received] = [sizes.0, sizes.1].map(|bytes| format!("{bytes} bytes"));
                 Error::Corrupt { url, file, expected, received }
@@ -235,16 +244,31 @@ impl Error {
     }
 }
 
+/// Bytes that an error shows of what it found, and problems that its message lists.
+const SHOWN: (usize, usize) = (1000, 20);
+
+/// A text that somebody else chose, no longer than a person would read.
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(SHOWN.0));
+    text
+}
+
+#[cfg(feature = "transfers")]
 fn reason(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
+#[cfg(feature = "transfers")]
 fn list(problems: &[FileProblem]) -> String {
     let told = |problem: &FileProblem| match problem.sizes {
         None => format!("{} is {}", problem.file, problem.problem),
         Some((expected, received)) => format!("{} has {received} bytes instead of {expected}", problem.file),
     };
-    problems.iter().map(told).collect::<Vec<_>>().join("; ")
+    let mut all: Vec<String> = problems.iter().take(SHOWN.1).map(told).collect();
+    if problems.len() > SHOWN.1 {
+        all.push(format!("and {} more", problems.len() - SHOWN.1));
+    }
+    all.join("; ")
 }
 
 fn schemes(known: &[String]) -> String {
@@ -262,6 +286,16 @@ mod tests {
         assert_eq!(error.to_string(), "weightData holds 4 bytes, but the weight specs describe 8");
         let error = Error::UnknownScheme { scheme: "idb".into(), known: vec!["indexeddb".into(), "memory".into()] };
         assert_eq!(error.to_string(), "There is no \"idb://\"; known are indexeddb://, memory://");
+    }
+
+    #[test]
+    fn what_somebody_else_chose_does_not_flood_a_message() {
+        let error = Error::manifest("m.json", "a name", "ü".repeat(1 << 20));
+        assert!(error.to_string().len() < 2000);
+        let problems: Vec<_> = (0..5000).map(|i| FileProblem::size(i.to_string(), 1, 2)).collect();
+        let message = Error::Files { problems: problems.clone() }.to_string();
+        assert!(message.len() < 2000 && message.ends_with("; and 4980 more"), "{message}");
+        assert!(Error::Files { problems }.at_rest("file:///m").to_string().len() < 2000);
     }
 
     #[test]

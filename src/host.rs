@@ -39,7 +39,7 @@ fn missing(name: &str) -> JsValue {
 /// # Errors
 /// What it threw or rejected with.
 pub async fn settled(outcome: Host<JsValue>) -> Host<JsValue> {
-    JsFuture::from(Promise::resolve(&outcome?)).await
+    JsFuture::from(js::resolve(&outcome?)?).await
 }
 
 /// A Blob of these parts, which it copies into the browser's own storage.

@@ -25,9 +25,9 @@ const LATEST: f64 = 8.64e15;
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        let date = js::get_some(value, "dateSaved")
-            .filter(|date| date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some())?;
-        let saved = Date::new(&date).get_time();
+        let date = js::get_some(value, "dateSaved")?;
+        let is_date = date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some();
+        let saved = js::date(&date).filter(|_| is_date)?.get_time();
         let bytes = |key| match js::get_some(value, key) {
             None => Some(0),
             Some(number) => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
@@ -43,7 +43,7 @@ impl Info {
     /// The ModelArtifactsInfo, in TF.js's key order, with a Date.
     pub fn to_js(self) -> Object {
         let info = Object::new();
-        js::set(&info, "dateSaved", &Date::new(&self.saved.into()));
+        js::set(&info, "dateSaved", &js::date(&self.saved.into()).into());
         js::set(&info, "modelTopologyType", &"JSON".into());
         js::set(&info, "modelTopologyBytes", &(self.topology_bytes as f64).into());
         js::set(&info, "weightSpecsBytes", &(self.specs_bytes as f64).into());

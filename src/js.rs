@@ -5,7 +5,9 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::DomException;
 
-use crate::error::{Error, FileProblem};
+use crate::error::Error;
+#[cfg(feature = "transfers")]
+use crate::error::FileProblem;
 
 /// A failure on its way to JavaScript.
 #[derive(Debug)]
@@ -20,6 +22,12 @@ impl Failure {
     /// One of ours.
     pub fn known(error: Error, cause: Option<JsValue>) -> Self {
         Failure::Known(Box::new(Known { error, cause }))
+    }
+
+    /// An [`Error::InvalidArgument`], because of what a host said. One function, since it stands in many places.
+    #[inline(never)]
+    pub fn argument(argument: &str, why: &str, cause: JsValue) -> Self {
+        Failure::known(Error::argument(argument, why), Some(cause))
     }
 
     /// Our error, if it is one.
@@ -142,6 +150,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
             set("url", url.into());
             parts(&set, file, expected.into(), received.into());
         }
+        #[cfg(feature = "transfers")]
         Error::Files { problems } => {
             let told: Vec<Object> = problems.iter().map(problem_to_js).collect();
             for key in ["file", "expected", "received"] {
@@ -149,6 +158,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
             }
             set("problems", told.into_iter().collect::<Array>().into());
         }
+        #[cfg(feature = "transfers")]
         Error::HttpStatus { url, status, why } => {
             set("url", url.into());
             set("status", status.into());
@@ -169,6 +179,7 @@ pub fn to_js_error(error: &Error, cause: Option<JsValue>) -> JsValue {
     object.into()
 }
 
+#[cfg(feature = "transfers")]
 fn problem_to_js(problem: &FileProblem) -> Object {
     let told = Object::new();
     set(&told, "file", &problem.file.as_str().into());
@@ -201,10 +212,31 @@ pub fn method(object: &JsValue, key: &str) -> Option<Function> {
     get(object, key).dyn_into().ok()
 }
 
-/// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.)
+/// What a list of somebody else's holds; nothing when it is none. (`Array.from` may throw, which nobody would catch.) `undefined` stands
+/// for a hole and for what a getter throws at. Of more than 2^20, only one more is given, which is too many everywhere.
 pub fn items(list: &JsValue) -> Vec<JsValue> {
-    let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0) as u32;
-    (0..length).map_while(|index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).ok()).collect()
+    let length = get(list, "length").as_f64().filter(|_| list.is_object()).unwrap_or(0.0);
+    let length = length.min(1_048_577.0) as u32;
+    let item = |index| Reflect::get_u32(list.unchecked_ref::<Object>(), index).unwrap_or_default();
+    (0..length).map(item).collect()
+}
+
+/// `Array.isArray`, which throws at a proxy that was revoked.
+pub fn is_array(value: &JsValue) -> bool {
+    array_is_array(value).unwrap_or_default()
+}
+
+/// `new Date(value)`, which throws at what only calls itself a Date.
+pub fn date(value: &JsValue) -> Option<js_sys::Date> {
+    FallibleDate::new(value).ok().map(Into::into)
+}
+
+/// `Promise.resolve`, which throws at a promise whose `constructor` does.
+///
+/// # Errors
+/// What that throws.
+pub fn resolve(value: &JsValue) -> core::result::Result<Promise, JsValue> {
+    promise_resolve(value)
 }
 
 /// `object[key] = value` on an object of our own.
@@ -260,7 +292,7 @@ pub async fn sleep(milliseconds: u32) {
 pub async fn estimate() -> (Option<f64>, Option<f64>) {
     let storage = global("navigator").map_or(JsValue::UNDEFINED, |navigator| get(&navigator, "storage"));
     let asked = method(&storage, "estimate").map(|estimate| estimate.call0(&storage));
-    let promise = asked.and_then(core::result::Result::ok).map(|promise| Promise::resolve(&promise));
+    let promise = asked.and_then(core::result::Result::ok).and_then(|promise| resolve(&promise).ok());
     let estimate = match promise {
         Some(promise) => JsFuture::from(promise).await.unwrap_or(JsValue::UNDEFINED),
         None => JsValue::UNDEFINED,
@@ -268,17 +300,18 @@ pub async fn estimate() -> (Option<f64>, Option<f64>) {
     (get(&estimate, "usage").as_f64(), get(&estimate, "quota").as_f64())
 }
 
-/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them. `None` for anything else, also for a
-/// buffer that has been transferred away, and for 4 GiB or more in one, which wasm cannot count.
+/// The bytes of an ArrayBuffer, a typed array or a DataView, without copying them, as a plain Uint8Array: whatever the caller's own is
+/// made to answer, it cannot change its mind later. `None` for anything else, also for a buffer that has been transferred away or that
+/// another thread may write to meanwhile, and for 4 GiB or more in one, which wasm cannot count.
 pub fn bytes(value: &JsValue) -> Option<Uint8Array> {
     if get(value, "byteLength").as_f64()? > f64::from(u32::MAX) {
         return None;
     }
-    if let Some(array) = value.dyn_ref::<Uint8Array>() {
-        return Some(array.clone());
-    }
     let view = match ArrayBuffer::is_view(value) {
-        true => View::new(&get(value, "buffer"), &get(value, "byteOffset"), &get(value, "byteLength")),
+        true => {
+            let buffer = Some(get(value, "buffer")).filter(is_buffer)?;
+            View::new(&buffer, &get(value, "byteOffset"), &get(value, "byteLength"))
+        }
         false if is_buffer(value) => View::new(value, &JsValue::UNDEFINED, &JsValue::UNDEFINED),
         false => return None,
     };
@@ -300,7 +333,7 @@ pub fn view(buffer: &ArrayBuffer) -> Result<Uint8Array> {
 }
 
 fn transferred(cause: JsValue) -> Failure {
-    Failure::known(Error::argument("weightData", "a buffer was transferred away"), Some(cause))
+    Failure::argument("weightData", "a buffer was transferred away", cause)
 }
 
 /// Copies `part` to `offset`.
@@ -314,6 +347,10 @@ pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_name = Date, extends = js_sys::Date)]
+    type FallibleDate;
+    #[wasm_bindgen(constructor, catch, js_class = "Date")]
+    fn new(value: &JsValue) -> core::result::Result<FallibleDate, JsValue>;
     #[wasm_bindgen(js_name = ArrayBuffer, extends = ArrayBuffer)]
     type FallibleBuffer;
     #[wasm_bindgen(constructor, catch, js_class = "ArrayBuffer")]
@@ -329,6 +366,11 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = setTimeout)]
     fn set_timeout(handler: &Function, milliseconds: u32) -> core::result::Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch, js_namespace = Array, js_name = isArray)]
+    fn array_is_array(value: &JsValue) -> core::result::Result<bool, JsValue>;
+    #[wasm_bindgen(catch, js_namespace = Promise, js_name = resolve)]
+    fn promise_resolve(value: &JsValue) -> core::result::Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_namespace = JSON, js_name = parse)]
     fn json_parse(text: &JsString) -> core::result::Result<JsValue, JsValue>;

@@ -19,6 +19,8 @@
 #![cfg_attr(not(feature = "node"), allow(dead_code))] // what only transfers, or Node's file system, use
 
 // Floor 0: pure.
+#[cfg(feature = "transfers")]
+mod archive;
 mod dtype;
 mod error;
 mod manifest;
@@ -62,6 +64,24 @@ pub use error::Error;
 pub use manifest::{RawQuantization, RawSpec, WeightSpec, validate};
 pub use progress::Progress;
 pub use url::ModelUrl;
+
+/// The pure floor for the fuzz targets, since cargo-fuzz sets this cfg; it is not there for anybody else.
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzzing {
+    pub mod archive {
+        pub use crate::archive::*;
+    }
+    pub mod manifest {
+        pub use crate::manifest::*;
+    }
+    pub mod shard {
+        pub use crate::shard::*;
+    }
+    pub mod url {
+        pub use crate::url::*;
+    }
+}
 
 use wasm_bindgen::prelude::*;
 

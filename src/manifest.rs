@@ -8,6 +8,13 @@ use crate::error::Error;
 /// The largest whole number that JavaScript counts exactly; no size may exceed it.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
+/// More weights than that are no model's, and each takes some 50 microseconds in which nothing else can happen.
+pub const MOST_WEIGHTS: usize = 100_000;
+/// Axes of a shape at most; TensorFlow itself has 254.
+pub const MOST_AXES: usize = 254;
+/// UTF-16 units of a weight's name, or of a path, at most.
+pub const MOST_TEXT: u32 = 1 << 16;
+
 /// A weight spec as it came, before anything is known to be true of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RawSpec {
@@ -90,6 +97,9 @@ fn quantized(raw: &RawQuantization, dtype: DType, file: &str) -> Result<Quantize
 }
 
 fn elements(shape: &[f64], file: &str) -> Result<u64, Error> {
+    if shape.len() > MOST_AXES {
+        return Err(Error::manifest(format!("{file}.shape"), "at most 254 axes", "more"));
+    }
     let mut product = Some(1_u64);
     for (axis, length) in shape.iter().enumerate() {
         let whole = length.is_finite() && *length >= 0.0 && length.fract() == 0.0 && *length <= MAX_SAFE_INTEGER as f64;
@@ -122,11 +132,23 @@ fn described(numbers: &[f64]) -> String {
     words.join(", ")
 }
 
+/// That they are not too many, before each is looked at.
+///
+/// # Errors
+/// [`Error::Manifest`] that names the list.
+pub fn check_count(weights: usize, file: &str) -> Result<(), Error> {
+    if weights <= MOST_WEIGHTS {
+        return Ok(());
+    }
+    Err(Error::manifest(file, "at most 100,000 weights", "more"))
+}
+
 /// Checks all specs: each by itself, no name twice, and the total.
 ///
 /// # Errors
 /// [`Error::Manifest`] that names the spec and the field.
 pub fn validate(raw: &[RawSpec], file: &str) -> Result<Vec<WeightSpec>, Error> {
+    check_count(raw.len(), file)?;
     let mut names = HashSet::with_capacity(raw.len());
     let mut specs = Vec::with_capacity(raw.len());
     let mut total = Some(0_u64);

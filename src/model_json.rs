@@ -1,14 +1,20 @@
 //! model.json, as downloads, servers, files and converters have it: read and checked, and written with TF.js's keys in TF.js's order.
 
+use std::collections::HashSet;
+
 use js_sys::{Array, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::artifacts::{Header, Model, described, raw_specs};
+use crate::artifacts::{Header, Model, described, raw_specs, short_text};
 use crate::error::{Error, FileProblem};
 use crate::host;
 use crate::js::{self, Failure, Result};
-use crate::shard::{self, Group};
+use crate::manifest::check_count;
+use crate::shard::{self, Group, RawGroup};
 use crate::weights::Weights;
+
+/// Bytes of a model JSON at most: no engine has longer texts, V8's end a little earlier.
+pub const MOST_JSON: u64 = 1 << 29;
 
 /// In the order in which TF.js makes artifacts of a model JSON; the first four even when they are undefined.
 const TO_ARTIFACTS: [&str; 11] = [
@@ -59,6 +65,14 @@ impl ModelJson {
         Self::read(json, file)
     }
 
+    /// Reads the bytes of `file`, UTF-8.
+    ///
+    /// # Errors
+    /// As [`ModelJson::parse`].
+    pub fn of_bytes(bytes: &Uint8Array, file: &str) -> Result<Self> {
+        Self::parse(&decode(bytes, file)?, file)
+    }
+
     /// Checks a value that has been parsed.
     ///
     /// # Errors
@@ -78,7 +92,7 @@ impl ModelJson {
     /// Whether a JSON value is a model's.
     pub fn is_one(json: &JsValue) -> bool {
         let has = |key| js::get_some(json, key).is_some_and(|value| value.is_object());
-        !Array::is_array(json) && (has("modelTopology") || has("weightsManifest"))
+        !js::is_array(json) && (has("modelTopology") || has("weightsManifest"))
     }
 
     /// All groups; none when it names none.
@@ -121,9 +135,8 @@ impl ModelJson {
     }
 
     fn specs(&self) -> Array {
-        let groups = js::get(&self.json, "weightsManifest");
-        let groups = if Array::is_array(&groups) { Array::from(&groups) } else { Array::new() };
-        groups.iter().flat_map(|group| Array::from(&js::get(&group, "weights")).to_vec()).collect()
+        let groups = js::items(&js::get(&self.json, "weightsManifest"));
+        groups.iter().flat_map(|group| js::items(&js::get(group, "weights"))).collect()
     }
 }
 
@@ -135,22 +148,25 @@ impl ModelJson {
 pub fn from_memory(source: &JsValue) -> Result<Model> {
     let (json, weights) = (js::get(source, "modelJSON"), js::get_some(source, "weights"));
     let json = match js::bytes(&json) {
-        Some(bytes) => ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, "modelJSON")?,
+        Some(bytes) => ModelJson::of_bytes(&bytes, "modelJSON")?,
         None => match json.dyn_ref::<JsString>() {
             Some(text) => ModelJson::parse(text, "modelJSON")?,
-            None => ModelJson::read(json, "modelJSON")?,
+            None => ModelJson::read(with_own_manifest(&json), "modelJSON")?,
         },
     };
     let Some(weights) = weights else { return json.with(None) };
-    if Array::is_array(&weights) || js::bytes(&weights).is_some() {
+    if js::is_array(&weights) || js::bytes(&weights).is_some() {
         return json.with(Some(Weights::of_data(&weights)?));
     }
     let paths = || json.groups().iter().flat_map(|group| &group.paths);
     // A base name serves only the one path that has it.
-    let is_only = |name: &str| paths().filter(|path| shard::base_name(path) == name).count() == 1;
+    let mut seen = HashSet::new();
+    let names = || paths().map(|path| shard::base_name(path));
+    let twice: HashSet<&str> = names().filter(|name| !seen.insert(*name)).collect();
     let find = |path: &String| {
         let name = shard::base_name(path);
-        js::bytes(&js::get(&weights, path)).or_else(|| js::bytes(&js::get(&weights, name)).filter(|_| is_only(name)))
+        js::bytes(&js::get(&weights, path))
+            .or_else(|| js::bytes(&js::get(&weights, name)).filter(|_| !twice.contains(name)))
     };
     let parts: Vec<Option<Uint8Array>> = paths().map(find).collect();
     let missing = paths().zip(&parts).filter(|(_, part)| part.is_none()).map(|(path, _)| path);
@@ -166,25 +182,47 @@ pub fn from_memory(source: &JsValue) -> Result<Model> {
     json.with(Some(Weights::Parts(parts.into_iter().flatten().collect())))
 }
 
+/// The text of a file, UTF-8.
+///
+/// # Errors
+/// [`Error::Manifest`] when it is longer than the engine's texts are.
+pub fn decode(bytes: &Uint8Array, file: &str) -> Result<JsString> {
+    let wrong = |cause| Failure::known(Error::manifest(file, "a model JSON", "a text that is too long"), Some(cause));
+    host::decode(bytes).map_err(wrong)
+}
+
+/// The same with a manifest that is a plain copy: what is handed out is then what was checked, whatever the caller's answers next time.
+fn with_own_manifest(json: &JsValue) -> JsValue {
+    let manifest = js::get(json, "weightsManifest");
+    match js::structured_clone(&manifest) {
+        Ok(manifest) if ModelJson::is_one(json) => {
+            let own = Object::create(json.unchecked_ref());
+            js::define(&own, "weightsManifest", &manifest);
+            own.into()
+        }
+        _ => json.clone(), // a framework's proxies, perhaps
+    }
+}
+
 fn read_groups(groups: &JsValue, file: &str) -> Result<Vec<Group>> {
-    if !Array::is_array(groups) {
+    if !js::is_array(groups) {
         return Err(Error::manifest(format!("{file}: weightsManifest"), "an array", described(groups)).into());
     }
-    let mut read = Vec::new();
-    for (index, group) in Array::from(groups).iter().enumerate() {
+    let (mut raw, mut count) = (Vec::new(), 0);
+    for (index, group) in js::items(groups).iter().enumerate() {
         let place = format!("{file}: weightsManifest[{index}]");
         let list = |key: &str| {
-            let value = js::get(&group, key);
+            let value = js::get(group, key);
             let wrong = || Error::manifest(format!("{place}.{key}"), "an array", described(&value));
-            if Array::is_array(&value) { Ok(Array::from(&value)) } else { Err(wrong()) }
+            if js::is_array(&value) { Ok(value) } else { Err(wrong()) }
         };
-        let specs = raw_specs(&list("weights")?, &format!("{place}.weights"))?;
-        let paths: Option<Vec<String>> = list("paths")?.iter().map(|path| js::text(&path)).collect();
-        let paths = paths.ok_or_else(|| Error::manifest(format!("{place}.paths"), "texts", "something else"))?;
-        read.push(Group::new(paths, &specs, &place)?);
+        let weights = raw_specs(&list("weights")?, &format!("{place}.weights"))?;
+        count += weights.len();
+        check_count(count, &place)?;
+        let paths = js::items(&list("paths")?).iter().map(short_text).collect();
+        raw.push(RawGroup { paths, weights });
     }
-    shard::check_paths(&read, file)?;
-    Ok(read)
+    Ok(shard::groups(raw, file)?)
 }
 
 /// The text of a model JSON. The specs go into one group that names `paths`; without weights there is no manifest.
@@ -211,6 +249,6 @@ pub fn write(header: &Header, paths: Option<&[String]>) -> Result<JsString> {
             js::set(&json, key, &value);
         }
     }
-    let wrong = |cause| Failure::known(Error::argument("model", "JSON cannot hold it"), Some(cause));
+    let wrong = |cause| Failure::argument("model", "JSON cannot hold it", cause);
     JSON::stringify(json.unchecked_ref()).map_err(wrong)
 }

@@ -3,12 +3,59 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, FileProblem};
-use crate::manifest::{self, RawSpec};
+use crate::manifest::{self, MAX_SAFE_INTEGER, RawSpec};
 
 /// What TF.js's converter cuts a group into, in bytes.
 pub const DEFAULT_SHARD: u64 = 4 << 20;
 /// More shards than that are a mistake.
-const MOST: u64 = 10_000;
+pub const MOST: u64 = 10_000;
+/// Files are not compared with paths more often than that, which takes some seconds.
+const MOST_COMPARED: usize = 1 << 24;
+
+/// A group as it came, before anything is known to be true of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawGroup {
+    /// `paths`; `None` for one that is no text.
+    pub paths: Vec<Option<String>>,
+    /// `weights`.
+    pub weights: Vec<RawSpec>,
+}
+
+/// Checks all groups of a manifest: each by itself, no file and no weight twice, and how many there are in all.
+///
+/// # Errors
+/// [`Error::Manifest`] that names the group and the field.
+pub fn groups(raw: Vec<RawGroup>, file: &str) -> Result<Vec<Group>, Error> {
+    let shards = raw.iter().fold(0, |sum, group| sum + group.paths.len() as u64);
+    if shards > MOST {
+        return Err(Error::manifest(
+            format!("{file}: weightsManifest"),
+            format!("at most {MOST} files"),
+            shards.to_string(),
+        ));
+    }
+    let mut groups = Vec::with_capacity(raw.len());
+    let mut total = Some(0_u64);
+    let mut names = HashSet::new();
+    for (index, group) in raw.iter().enumerate() {
+        let place = format!("{file}: weightsManifest[{index}]");
+        let paths: Option<Vec<String>> = group.paths.iter().cloned().collect();
+        let paths = paths.ok_or_else(|| Error::manifest(format!("{place}.paths"), "texts", "something else"))?;
+        let checked = Group::new(paths, &group.weights, &place)?;
+        if let Some(twice) = group.weights.iter().find(|spec| !names.insert(spec.name.as_str())) {
+            let received = format!("\"{}\" again", twice.name);
+            return Err(Error::manifest(format!("{place}.weights"), "names that no other group has", received));
+        }
+        total = total.and_then(|total| total.checked_add(checked.bytes.unwrap_or(0)));
+        groups.push(checked);
+    }
+    if names.len() > manifest::MOST_WEIGHTS || total.is_none_or(|total| total > MAX_SAFE_INTEGER) {
+        let expected = format!("at most {} weights and 2^53 - 1 bytes in all", manifest::MOST_WEIGHTS);
+        return Err(Error::manifest(format!("{file}: weightsManifest"), expected, "more"));
+    }
+    check_paths(&groups, file)?;
+    Ok(groups)
+}
 
 /// A group of a WeightsManifest: its weights lie one after the other in its files, in the order of `paths`.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,6 +211,54 @@ pub fn without_copy_number(name: &str) -> String {
     }
 }
 
+/// The file of each path, in the manifest's order, by its place among `files`, which have paths and sizes of their own; and all that is
+/// wrong with them. `folder` is that of the model JSON. `is_loose`: there may be others among them.
+///
+/// # Errors
+/// [`Error::Manifest`] for so many that they could only keep us busy.
+pub fn find(
+    groups: &[Group],
+    folder: &str,
+    files: &[(&str, u64)],
+    is_loose: bool,
+) -> Result<(Vec<Option<usize>>, Vec<FileProblem>), Error> {
+    let paths = || groups.iter().flat_map(|group| &group.paths);
+    if paths().count().saturating_mul(files.len()) > MOST_COMPARED {
+        return Err(Error::manifest("files", "fewer of them, or of their paths", files.len().to_string()));
+    }
+    let mut is_taken = vec![false; files.len()];
+    let mut fits_as_well = vec![false; files.len()];
+    let mut shards = Vec::new();
+    for path in paths() {
+        let alike: Vec<u32> = files.iter().map(|(file, _)| likeness(folder, path, file)).collect();
+        let best = alike.iter().copied().max().filter(|best| *best > 0);
+        let mut fits = (0..files.len()).filter(|index| alike.get(*index).copied() == best);
+        // One file is not two shards.
+        let first = fits.next().filter(|first| is_taken.get(*first) == Some(&false));
+        if let Some(taken) = first.and_then(|first| is_taken.get_mut(first)) {
+            *taken = true;
+            fits.for_each(|other| fits_as_well.iter_mut().skip(other).take(1).for_each(|fits| *fits = true));
+        }
+        shards.push(first);
+    }
+    let told = |file: &str, problem| FileProblem { file: file.to_owned(), problem, sizes: None };
+    let missing = paths().zip(&shards).filter(|(_, shard)| shard.is_none());
+    let mut problems: Vec<_> = missing.map(|(path, _)| told(path, "missing")).collect();
+    let wanted: HashSet<&str> = paths().map(|path| base_name(path)).collect();
+    for (index, (file, _)) in files.iter().enumerate().filter(|(index, _)| is_taken.get(*index) == Some(&false)) {
+        let name = base_name(file);
+        let is_wanted = wanted.contains(name) || wanted.contains(&without_copy_number(name)[..]);
+        if fits_as_well.get(index) == Some(&true) || (!is_loose && is_wanted) {
+            problems.push(told(file, "duplicate"));
+        } else if !is_loose {
+            problems.push(told(file, "superfluous"));
+        }
+    }
+    let sizes: Vec<_> = shards.iter().map(|shard| files.get((*shard)?).copied()).collect();
+    problems.extend(self::problems(groups, &sizes));
+    Ok((shards, problems))
+}
+
 /// How well a file fits a path of the manifest; 0: not at all. `folder` is that of the model JSON, empty or ending in `/`.
 pub fn likeness(folder: &str, path: &str, file: &str) -> u32 {
     let path = path.trim_start_matches("./");
@@ -198,7 +293,13 @@ pub fn safe_name(name: &str) -> String {
     let trimmed = safe.trim_matches(|c: char| c == '.' || c == ' ');
     match trimmed.split('.').next().unwrap_or_default() {
         "" => "model".to_owned(),
-        device if is_device(device) => format!("_{trimmed}"),
+        device if is_device(device) => {
+            let mut longer = format!("_{trimmed}");
+            while longer.len() > LONGEST {
+                longer.pop();
+            }
+            longer.trim_end_matches(['.', ' ']).to_owned()
+        }
         _ => trimmed.to_owned(),
     }
 }

@@ -100,6 +100,19 @@ fn a_download_has_a_name_that_stays() {
     }
 }
 
+#[test]
+fn a_long_name_of_a_device_is_not_cut_twice() {
+    for name in [
+        format!("nul.{}", "x".repeat(300)),
+        format!("lpt1 .{}", "ü".repeat(300)),
+        format!("aux.{}.. x", "x".repeat(193)),
+    ] {
+        let safe = safe_name(&name);
+        assert!(safe.starts_with('_') && safe.len() <= LONGEST, "{safe}");
+        assert_eq!(safe_name(&safe), safe);
+    }
+}
+
 proptest! {
     #[test]
     fn cuts_cover_everything_once(total in 0_u64..1 << 30, shard in 1_u64..1 << 22) {
@@ -124,8 +137,39 @@ proptest! {
     fn nothing_panics(path in ".*", file in ".*") {
         let _ = (likeness("", &path, &file), shard_number(&path));
         let name = safe_name(&path);
-        prop_assert!(!name.is_empty() && name.len() <= LONGEST + 1);
+        prop_assert!(!name.is_empty() && name.len() <= LONGEST);
         prop_assert_eq!(safe_name(&name), name.clone());
         let _ = in_order(&[path, file], "x");
     }
+}
+
+fn raw(paths: &[&str], name: &str, floats: f64) -> RawGroup {
+    let weights = vec![RawSpec { name: name.into(), shape: vec![floats], dtype: "float32".into(), quantization: None }];
+    RawGroup { paths: paths.iter().map(|path| Some((*path).to_owned())).collect(), weights }
+}
+
+#[test]
+fn what_the_groups_say_together_is_checked_before_a_file_is_fetched() {
+    let said = |raw: Vec<RawGroup>| groups(raw, "m").map_err(|error| error.to_string());
+    assert!(said(vec![raw(&["a"], "v", 1.0), raw(&["b"], "w", 1.0)]).is_ok());
+    assert!(said(vec![raw(&["a"], "w", 1.0), raw(&["b"], "w", 1.0)]).is_err_and(|why| why.contains("\"w\" again")));
+    assert!(said(vec![raw(&["a"], "v", 1.0), raw(&["a"], "w", 1.0)]).is_err_and(|why| why.contains("\"a\" again")));
+    let half = (MAX_SAFE_INTEGER / 8 + 1) as f64;
+    assert!(said(vec![raw(&["a"], "v", half)]).is_ok());
+    assert!(said(vec![raw(&["a"], "v", half), raw(&["b"], "w", half)]).is_err_and(|why| why.contains("2^53")));
+    assert!(said(vec![RawGroup { paths: vec![None], ..raw(&[], "w", 1.0) }]).is_err_and(|why| why.contains("texts")));
+    let names: Vec<String> = (0..=MOST).map(|i| i.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert!(said(vec![raw(&names[1..], "w", 1.0)]).is_ok());
+    assert!(said(vec![raw(&names, "w", 1.0)]).is_err_and(|why| why.contains("at most 10000 files, found 10001")));
+}
+
+#[test]
+fn files_are_not_compared_for_ever() {
+    let groups = |count: usize| [Group { paths: (0..count).map(|i| format!("{i}.bin")).collect(), bytes: None }];
+    let names: Vec<String> = (0..2000).map(|i| format!("m/{i}.bin")).collect();
+    let files: Vec<(&str, u64)> = names.iter().map(|name| (&name[..], 1)).collect();
+    let found = find(&groups(20), "m/", &files, true).unwrap();
+    assert_eq!(found, ((0..20).map(Some).collect(), vec![]));
+    assert_eq!(find(&groups(10_000), "m/", &files, true).unwrap_err().code(), "ERR_MANIFEST");
 }

@@ -1,6 +1,6 @@
 //! What a listable store can do. A medium is one file below `store/`; they know nothing of each other.
 
-use js_sys::{Array, Date, Object};
+use js_sys::Object;
 use wasm_bindgen::JsValue;
 
 use crate::artifacts::{Model, described};
@@ -105,7 +105,7 @@ impl Entry {
             Some(info) => info.to_js(),
             None => {
                 let unknown = Object::new();
-                js::set(&unknown, "dateSaved", &Date::new(&0.into()));
+                js::set(&unknown, "dateSaved", &js::date(&0.into()).into());
                 js::set(&unknown, "modelTopologyType", &"JSON".into());
                 unknown
             }
@@ -123,7 +123,7 @@ pub fn stored_model(artifacts: &JsValue, url: &str) -> Result<Model> {
         return Err(corrupt(url, "modelArtifacts", "an object", described(artifacts)).into());
     }
     let data = js::get_some(artifacts, "weightData").unwrap_or(JsValue::NULL);
-    let pieces = if Array::is_array(&data) { js::items(&data) } else { vec![data] };
+    let pieces = if js::is_array(&data) { js::items(&data) } else { vec![data] };
     let is_bytes = |piece: &&JsValue| piece.is_null() || js::get(piece, "byteLength").as_f64().is_some();
     if let Some(piece) = pieces.iter().find(|piece| !is_bytes(piece)) {
         return Err(corrupt(url, "weightData", "an ArrayBuffer", described(piece)).into());

@@ -37,8 +37,8 @@ impl Weights {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything but bytes.
     pub fn of_data(data: &JsValue) -> Result<Self> {
-        let pieces = if Array::is_array(data) { Array::from(data) } else { Array::of1(data) };
-        let parts: Option<Vec<_>> = pieces.iter().map(|piece| js::bytes(&piece)).collect();
+        let pieces = if js::is_array(data) { js::items(data) } else { vec![data.clone()] };
+        let parts: Option<Vec<_>> = pieces.iter().map(js::bytes).collect();
         let wrong = || {
             Error::argument(
                 "weightData",
@@ -70,20 +70,10 @@ impl Weights {
         }
     }
 
-    /// A number at an offset into all parts; it may straddle two of them.
-    pub fn read_u32(&self, offset: u64) -> Option<u32> {
-        let Weights::Parts(parts) = self else { return None };
-        let byte = |mut at: u64| {
-            for part in parts {
-                match u64::from(part.length()) {
-                    length if at < length => return Some(part.get_index(at as u32)),
-                    length => at -= length,
-                }
-            }
-            None
-        };
-        let bytes = [byte(offset)?, byte(offset + 1)?, byte(offset + 2)?, byte(offset + 3)?];
-        Some(u32::from_le_bytes(bytes))
+    /// Reads numbers at offsets into all parts, which must not fall.
+    pub fn numbers(&self) -> Numbers<'_> {
+        let parts = if let Weights::Parts(parts) = self { &parts[..] } else { &[] };
+        Numbers { parts, before: 0 }
     }
 
     /// All bytes, in the pieces in which they are; a stream is read to its end. `expected` is what the specs describe, when they tell.
@@ -102,6 +92,35 @@ impl Weights {
                 drained.map(Some)
             }
         }
+    }
+}
+
+/// Numbers among the bytes of all parts, one after the other: there may be millions, the lengths of strings.
+pub struct Numbers<'a> {
+    /// Those that are not through, and the bytes of those that are.
+    parts: &'a [Uint8Array],
+    before: u64,
+}
+
+impl Numbers<'_> {
+    /// The number at an offset; it may straddle two parts.
+    pub fn read_u32(&mut self, offset: u64) -> Option<u32> {
+        let mut bytes = [0; 4];
+        for (place, byte) in (offset..).zip(&mut bytes) {
+            *byte = self.byte(place)?;
+        }
+        Some(u32::from_le_bytes(bytes))
+    }
+
+    fn byte(&mut self, at: u64) -> Option<u8> {
+        while let Some((part, rest)) = self.parts.split_first() {
+            let end = self.before + u64::from(part.length());
+            if at < end {
+                return Some(part.get_index((at - self.before) as u32));
+            }
+            (self.parts, self.before) = (rest, end);
+        }
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use web_sys::AbortSignal;
 
 use super::Context;
 use crate::error::Error;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
@@ -42,7 +42,9 @@ const BARE_INIT: [&str; 9] =
 /// # Errors
 /// [`Error::InvalidArgument`] that names the option.
 pub(super) fn check_names(options: &Object, more: &[&str]) -> Result<()> {
-    for key in Object::keys(options) {
+    let unreadable = |cause| Failure::argument("options", "it cannot be read", cause);
+    let given = Object::try_assign(&Object::new(), options).map_err(unreadable)?;
+    for key in Object::keys(&given) {
         let key = key.as_string().unwrap_or_default();
         if ![&KNOWN[..], &BARE_INIT, more].iter().any(|known| known.contains(&key.as_str())) {
             return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
@@ -164,7 +166,11 @@ pub(super) fn signal(options: &Object) -> Result<Option<AbortSignal>> {
     let init = js::get(options, "requestInit");
     let holder =
         if js::get_some(options, "signal").is_none() && init.is_object() { init.unchecked_ref() } else { options };
-    option(holder, "signal", "an AbortSignal")
+    let signal = option::<AbortSignal>(holder, "signal", "an AbortSignal")?;
+    // What only calls itself one throws at each question.
+    let is_one = |signal: &AbortSignal| js::get(signal, "aborted").as_bool().is_some();
+    let wrong = || Error::argument("options.signal", "it must be an AbortSignal").into();
+    signal.map(|signal| Some(signal).filter(is_one).ok_or_else(wrong)).transpose()
 }
 
 pub(super) fn flag(options: &Object, key: &str) -> Result<Option<bool>> {

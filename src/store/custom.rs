@@ -1,14 +1,14 @@
 //! A store of the caller's own, registered under a scheme: `{ save, load, list, remove }`, all of which may be asynchronous.
 
 use js_sys::{ArrayBuffer, Object};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Entry, Store, Which, corrupt, stored_model};
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 
 /// A registered store. A save or a remove that was begun is waited for, also after an abort: nobody else could say what came
 /// of it. How safe it is against a crash is its own affair.
@@ -47,7 +47,7 @@ impl Store for Custom {
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let listed = Object::from(self.call("list", "", None, cx).await?);
+        let listed = self.listed(cx).await?;
         let paths = Object::keys(&listed);
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
@@ -91,9 +91,16 @@ impl Custom {
         cx.settled(outcome).await
     }
 
-    async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
+    /// What is stored: a copy, since the caller's may throw at each look.
+    async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
-        if !Object::has_own(Object::from(listed.clone()).as_ref(), &path.into()) {
+        let wrong = |cause| Failure::argument(&self.url(""), "its list() cannot be read", cause);
+        Object::try_assign(&Object::new(), listed.unchecked_ref()).map_err(wrong)
+    }
+
+    async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
+        let listed = self.listed(cx).await?;
+        if !Object::has_own(&listed, &path.into()) {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
         Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })

@@ -2,7 +2,6 @@
 //! the weights that it names lie under names that no other model has, or had.
 
 use js_sys::{Array, Uint8Array};
-use wasm_bindgen::JsCast;
 
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
@@ -223,6 +222,12 @@ impl FileSystem {
         let json = self.json(disk, place, url).await?;
         let paths: Vec<&String> = json.groups().iter().flat_map(|group| &group.paths).collect();
         cx.expect(json.weight_bytes());
+        // A manifest is not believed before the files bear it out: neither is one read that is too large, nor what has no end.
+        let mut sizes = Vec::with_capacity(paths.len());
+        for name in &paths {
+            sizes.push(self.size(disk, place, url, name).await?);
+        }
+        check_sizes(&json, &sizes, url)?;
         let read = async |_: usize, name: &&String| {
             let pieces = disk.read(&place.of(name), cx).await.map_err(|failure| missing_part(failure, url, name))?;
             let size = weights::length(&pieces);
@@ -231,19 +236,26 @@ impl FileSystem {
             Ok::<_, Failure>(pieces)
         };
         let files: Vec<Vec<Uint8Array>> = parallel::map(&paths, cx.lanes()?, read).await?;
-        check_sizes(&json, files.iter().map(|pieces| weights::length(pieces)), url)?;
+        let sizes: Vec<u64> = files.iter().map(|pieces| weights::length(pieces)).collect();
+        check_sizes(&json, &sizes, url)?;
         let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
         let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
         Ok((model, paths.iter().all(|path| disk::is_unique(path))))
     }
 
-    /// The model JSON, none of whose weight files lies outside its folder.
+    /// Bytes of a weight file.
+    async fn size(&self, disk: &Disk, place: &Place, url: &str, name: &str) -> Result<u64> {
+        let stat = disk.stat(&place.of(name)).await.map_err(|failure| missing_part(failure, url, name))?;
+        // A folder; a device or a pipe would never end.
+        if stat.is_file { Ok(stat.size) } else { Err(corrupt(url, name, "a file", "something else").into()) }
+    }
+
+    /// The model JSON. None of its weight files lies outside its folder, as far as their paths say; a link in it is its owner's business, and
+    /// followed, as TF.js does: the caches of model hubs are made of them.
     async fn json(&self, disk: &Disk, place: &Place, url: &str) -> Result<ModelJson> {
         let file = place.of(&place.json);
-        let text = disk.call("readFile", &[&file.as_str().into(), &"utf8".into()], url).await;
-        let text = text.map_err(|failure| disk::not_found(failure, url))?;
-        let json = ModelJson::parse(text.unchecked_ref(), &file).map_err(|failure| failure.at_rest(url))?;
+        let json = disk.json(&file, url).await.map_err(|failure| disk::not_found(failure, url).at_rest(url))?;
         match json.groups().iter().flat_map(|group| &group.paths).find(|path| !is_inside(path)) {
             None => Ok(json),
             Some(path) => Err(corrupt(url, &file, "weight files below its folder", format!("\"{path}\"")).into()),
@@ -257,10 +269,9 @@ impl FileSystem {
             let json = self.json(disk, &place, &url).await?;
             let mut sizes = Vec::new();
             for name in json.groups().iter().flat_map(|group| &group.paths) {
-                let stat = disk.stat(&place.of(name)).await;
-                sizes.push(stat.map_err(|failure| missing_part(failure, &url, name))?.size);
+                sizes.push(self.size(disk, &place, &url, name).await?);
             }
-            check_sizes(&json, sizes.iter().copied(), &url)?;
+            check_sizes(&json, &sizes, &url)?;
             let saved = disk.stat(&place.of(&place.json)).await?.saved;
             let info = json.with(None)?.header.info(sizes.iter().sum())?.saved_at(saved);
             Ok::<_, Failure>(Info { specs_bytes: digest::utf8_length(&json.specs_text()?), ..info })
@@ -275,9 +286,9 @@ impl FileSystem {
     }
 }
 
-fn check_sizes(json: &ModelJson, sizes: impl Iterator<Item = u64>, url: &str) -> Result<()> {
+fn check_sizes(json: &ModelJson, sizes: &[u64], url: &str) -> Result<()> {
     let paths = json.groups().iter().flat_map(|group| &group.paths);
-    let files: Vec<_> = paths.zip(sizes).map(|(path, size)| Some((&path[..], size))).collect();
+    let files: Vec<_> = paths.zip(sizes).map(|(path, size)| Some((&path[..], *size))).collect();
     let problems = shard::problems(json.groups(), &files);
     if problems.is_empty() { Ok(()) } else { Err(Error::Files { problems }.at_rest(url).into()) }
 }

@@ -9,6 +9,9 @@ use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
+/// Bytes of a buffer that is made on the word of a manifest alone; for a larger one the server must say that it has so many.
+const PLAIN: u64 = 1 << 26;
+
 impl Requests<'_> {
     /// Fetches a whole file: tries again after failures that may pass, and goes on from the last byte where the server lets us.
     /// `room`: how many bytes it will be, if that is known: then they are laid in one buffer as they come.
@@ -123,6 +126,10 @@ pub struct Received {
     pub first: Option<u8>,
     /// How many it will be, as far as we know.
     room: Option<u64>,
+    /// The bytes of the one buffer that they are laid in, if they are.
+    is_laid: Option<u64>,
+    /// How many the server's header says there will be, compressed or not.
+    promised: Option<u64>,
     /// How many there were at the most, if it had to begin again.
     most: u64,
     /// Whether it became another one while it was fetched.
@@ -156,14 +163,18 @@ impl Received {
         // Of another origin's answers we do not see whether they were compressed.
         let is_plain = js::get(response, "type") == "basic" && header(response, "Content-Encoding").is_none();
         let length = header(response, "Content-Length").and_then(|length| length.parse::<u64>().ok());
+        self.promised = length.map(|length| self.bytes.saturating_add(length));
         self.length = length.filter(|_| is_plain).map(|length| self.bytes.saturating_add(length));
     }
 
     fn push(&mut self, piece: &Uint8Array, watch: &mut dyn FnMut(&Received, u64) -> Result<()>) -> Result<()> {
+        if self.parts.is_empty() {
+            self.is_laid = self.room.filter(|room| *room <= PLAIN || self.promised == Some(*room));
+        }
         let at = self.bytes;
         self.bytes += u64::from(piece.length());
         self.first = self.first.or_else(|| (piece.length() > 0).then(|| piece.get_index(0)));
-        match self.room {
+        match self.is_laid {
             Some(room) if self.bytes <= room && room > 0 => {
                 if self.parts.is_empty() {
                     self.parts.push(js::view(&js::allocate(room)?)?);

@@ -1,6 +1,6 @@
 //! Files that a person chose, dropped or unpacked: the model JSON is found by its content, the weights by their names.
 
-use js_sys::{Array, JsString, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::zip::{self, Packed};
@@ -9,9 +9,9 @@ use crate::context::Context;
 use crate::error::{Error, FileProblem};
 use crate::host;
 use crate::js::{self, Failure, Result};
-use crate::model_json::ModelJson;
+use crate::model_json::{self, MOST_JSON, ModelJson};
 use crate::parallel;
-use crate::shard::{self, Group, base_name, likeness};
+use crate::shard::{self, Group, base_name};
 use crate::weights::Weights;
 
 /// A file, or an entry of a zip.
@@ -59,7 +59,10 @@ impl Picked {
         } else if !self.path.ends_with(".json") {
             return Ok(None);
         }
-        let text: JsString = host::decode(&self.bytes(cx).await?).map_err(js::thrown)?;
+        if self.size() > MOST_JSON {
+            return Ok(None); // no engine could read it
+        }
+        let text = model_json::decode(&self.bytes(cx).await?, &self.path)?;
         match js::parse_json(&text) {
             Ok(json) if ModelJson::is_one(&json) => ModelJson::read(json, &self.path).map(Some),
             Err(_) if self.path.ends_with(".json") && !is_loose => ModelJson::parse(&text, &self.path).map(Some),
@@ -75,9 +78,9 @@ pub fn picked(source: &JsValue) -> Option<(Array, bool)> {
     if is_blob(source) {
         return Some((Array::of1(source), false));
     }
-    let listed = js::get_some(source, "files").filter(Array::is_array);
+    let listed = js::get_some(source, "files").filter(js::is_array);
     let is_loose = listed.is_some() && js::get(source, "loose").is_truthy();
-    let is_list = Array::is_array(source) || js::method(source, "item").is_some();
+    let is_list = js::is_array(source) || js::method(source, "item").is_some();
     let files: Array = js::items(&listed.or_else(|| is_list.then(|| source.clone()))?).into_iter().collect();
     let is_file = |file: &JsValue| is_blob(file) || is_blob(&js::get(file, "blob"));
     files.iter().all(|file| is_file(&file)).then_some((files, is_loose))
@@ -159,37 +162,10 @@ async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<
 
 /// The file of each path, in the manifest's order.
 fn find_shards<'a>(groups: &[Group], folder: &str, files: &'a [Picked], is_loose: bool) -> Result<Vec<&'a Picked>> {
-    let paths = || groups.iter().flat_map(|group| &group.paths);
-    let fitting = |path: &String| {
-        let best = files.iter().map(|file| likeness(folder, path, &file.path)).max().filter(|best| *best > 0);
-        files.iter().filter(|file| Some(likeness(folder, path, &file.path)) == best).collect::<Vec<_>>()
-    };
-    let is_taken = |found: &[Vec<&Picked>], file: &Picked| {
-        found.iter().filter_map(|fits| fits.first()).any(|taken| core::ptr::eq(*taken, file))
-    };
-    let mut found: Vec<Vec<&Picked>> = Vec::new();
-    for path in paths() {
-        let mut fits = fitting(path);
-        if fits.first().is_some_and(|file| is_taken(&found, file)) {
-            fits.clear(); // one file is not two shards
-        }
-        found.push(fits);
+    let sizes: Vec<(&str, u64)> = files.iter().map(|file| (&file.path[..], file.size())).collect();
+    let (shards, problems) = shard::find(groups, folder, &sizes, is_loose)?;
+    if !problems.is_empty() {
+        return Err(Error::Files { problems }.into());
     }
-    let mut problems = Vec::new();
-    let mut problem = |file: &str, problem| problems.push(FileProblem { file: file.to_owned(), problem, sizes: None });
-    for (path, _) in paths().zip(&found).filter(|(_, found)| found.is_empty()) {
-        problem(path, "missing");
-    }
-    for file in files.iter().filter(|file| !is_taken(&found, file)) {
-        let fits_as_well = found.iter().flatten().any(|other| core::ptr::eq(*other, file));
-        if fits_as_well || (!is_loose && paths().any(|path| likeness(folder, path, &file.path) > 0)) {
-            problem(&file.path, "duplicate");
-        } else if !is_loose {
-            problem(&file.path, "superfluous");
-        }
-    }
-    let shards: Vec<Option<&Picked>> = found.iter().map(|found| found.first().copied()).collect();
-    let sizes: Vec<_> = shards.iter().map(|shard| shard.map(|shard| (&shard.path[..], shard.size()))).collect();
-    problems.extend(shard::problems(groups, &sizes));
-    if problems.is_empty() { Ok(shards.into_iter().flatten().collect()) } else { Err(Error::Files { problems }.into()) }
+    Ok(shards.into_iter().filter_map(|shard| files.get(shard?)).collect())
 }

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
-use crate::model_json::ModelJson;
+use crate::model_json::{MOST_JSON, ModelJson};
 use crate::parallel;
 use crate::shard::{self, Group};
 use crate::url::JsonUrl;
@@ -80,9 +80,11 @@ impl Http {
     /// As [`Http::open`].
     pub async fn json(&self, requests: &Requests<'_>) -> Result<Fetched> {
         let cx = requests.cx;
-        let received = requests.download(&self.url, false, None, &mut |_, _| Ok(())).await?;
+        let wrong = || Error::manifest(&self.url, "a model JSON", "a text that is too long").into();
+        let watch = &mut |file: &Received, _| if file.bytes > MOST_JSON { Err(wrong()) } else { Ok(()) };
+        let received = requests.download(&self.url, false, None, watch).await?;
         let bytes = one(&received.parts)?;
-        let json = ModelJson::parse(&host::decode(&bytes).map_err(js::thrown)?, &self.url)?;
+        let json = ModelJson::of_bytes(&bytes, &self.url)?;
         cx.expect(json.weight_bytes().map(|weights| weights.saturating_add(received.bytes)));
         cx.advance_whole(&self.url, received.bytes, "read");
         let mut digest = Digest::default();
@@ -91,11 +93,13 @@ impl Http {
         Ok(Fetched { json, digest: digest.finish(), shards })
     }
 
-    /// The URLs of all weight files: beside the model JSON, unless the caller says otherwise.
+    /// The URLs of all weight files: beside the model JSON, unless the caller says otherwise. No path of a manifest leads to another
+    /// server than the one that the caller named.
     async fn shards(&self, groups: &[Group], cx: &Context) -> Result<Vec<Shard>> {
         let cut = JsonUrl::cut(&self.url);
         let folder = cx.text("weightPathPrefix").filter(|prefix| !prefix.is_empty());
         let converter = cx.object("weightUrlConverter")?;
+        let home = origin(folder.as_deref().unwrap_or(&self.url));
         let mut shards = Vec::new();
         for (group, paths) in groups.iter().enumerate() {
             let bytes = paths.bytes.filter(|_| paths.paths.len() == 1);
@@ -104,12 +108,31 @@ impl Http {
                     Some(converter) => convert(converter.as_ref(), path, shards.len(), bytes, cx).await?,
                     None => None,
                 };
-                let url = converted.unwrap_or_else(|| cut.beside(folder.as_deref(), path));
+                let url = match converted {
+                    Some(url) => url,
+                    None => Some(cut.beside(folder.as_deref(), path))
+                        .filter(|url| home.is_some() && origin(url) == home)
+                        .ok_or_else(|| elsewhere(&self.url, path))?,
+                };
                 shards.push(Shard { group, url, bytes });
             }
         }
         Ok(shards)
     }
+}
+
+fn elsewhere(url: &str, path: &str) -> Error {
+    let expected = "weight files on its own server (or that of weightPathPrefix; weightUrlConverter may give any URL)";
+    Error::manifest(format!("{url}: weightsManifest"), expected, format!("\"{path}\""))
+}
+
+/// Scheme and host that a URL leads to. A relative one leads where the page is; where there is none, to a place that no other URL has.
+fn origin(url: &str) -> Option<(String, String)> {
+    let page = js::get(&js::global("location").unwrap_or_default(), "href");
+    let parse = |base: &JsValue| host::construct("URL", &[&url.into(), base]).ok();
+    let parsed = parse(&page).or_else(|| parse(&"http://relative.invalid/".into()))?;
+    let part = |key| js::text(&js::get(&parsed, key));
+    Some((part("protocol")?, part("host")?))
 }
 
 /// The URL of a weight file after the caller's `weightUrlConverter`, a function or a table.

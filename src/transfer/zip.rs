@@ -1,18 +1,16 @@
-//! Zip archives, read and written by the crate rawzip. Their structure passes through it; what the files hold stays in JavaScript.
+//! Zip archives. Their structure passes through `archive.rs` and, written, through the crate rawzip; what the files hold stays in JavaScript.
 
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use js_sys::{Array, Date, Uint8Array};
-use rawzip::{
-    CompressionMethod, DataDescriptorOutput, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder, ZipArchiveWriter,
-};
-use rawzip::{ZipLocator, time::UtcDateTime};
+use rawzip::{CompressionMethod, DataDescriptorOutput, ZipArchiveWriter, time::UtcDateTime};
 use wasm_bindgen::JsValue;
 
 use super::files::{Picked, read};
+use crate::archive::{Archive, Entry, Packing, Step};
 use crate::context::Context;
 use crate::digest::through_window;
 use crate::error::Error;
@@ -20,13 +18,6 @@ use crate::host;
 use crate::js::{self, Result};
 use crate::model_files::{ModelFile, ModelFiles};
 use crate::weights::Weights;
-
-/// What is read at a time of the end of an archive, of its earlier parts, and how long its end is taken to be.
-const CHUNK: u64 = 1 << 16;
-const HEADER: u64 = 1 << 10;
-const DIRECTORY: u64 = 1 << 22;
-/// More than that of directories and headers is no model's archive.
-const MOST: usize = 1 << 26;
 
 /// How an entry is packed.
 pub struct Packed {
@@ -82,120 +73,28 @@ fn crc32(parts: &[Uint8Array]) -> u32 {
 /// # Errors
 /// [`Error::Manifest`] for a damaged one, [`Error::NotSupported`] for one that is packed in a way that the engine cannot unpack.
 pub async fn entries(blob: &JsValue, path: &str, cx: &Context) -> Result<Option<Vec<Picked>>> {
-    let head = host::call(blob, "slice", &[&0.into(), &4.into()]).map_err(js::thrown)?;
-    if read(&head, path, cx).await?.to_vec() != b"PK\x03\x04" {
+    if read(&slice(blob, 0, 4)?, path, cx).await?.to_vec() != b"PK\x03\x04" {
         return Ok(None);
     }
-    let known = Sparse { size: host::size(blob), ..Sparse::default() };
-    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
-    let locate = || ZipLocator::new().locate_in_reader(&known, &mut buffer, known.size).map_err(|(_, error)| error);
-    let archive = known.fetching(blob, path, cx, locate).await?;
-    let found = known.fetching(blob, path, cx, || directory(&archive)).await?;
-    let mut entries = Vec::new();
-    for (mut entry, place) in found {
-        let range = || Ok(archive.get_entry(place)?.compressed_data_range());
-        (entry.start, entry.end) = known.fetching(blob, path, cx, range).await?;
-        entries.push(entry.of(blob)?);
-    }
-    Ok(Some(entries))
-}
-
-/// The files of an archive, but for where they lie. What macOS puts into its zips beside them is not one.
-fn directory(
-    archive: &ZipArchive<&Sparse>,
-) -> core::result::Result<Vec<(Entry, ZipArchiveEntryWayfinder)>, rawzip::Error> {
-    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
-    let mut found = Vec::new();
-    let mut directory = archive.entries(&mut buffer);
-    while let Some(entry) = directory.next_entry()? {
-        let path = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
-        if entry.is_dir() || path.starts_with("__MACOSX/") {
-            continue;
-        }
-        let (method, size, crc) = (entry.compression_method(), entry.uncompressed_size_hint(), entry.crc32());
-        found.push((Entry { path, start: 0, end: 0, method, size, crc }, entry.wayfinder()));
-    }
-    Ok(found)
-}
-
-/// A file's place in the archive.
-struct Entry {
-    path: String,
-    start: u64,
-    end: u64,
-    method: CompressionMethod,
-    size: u64,
-    crc: u32,
-}
-
-impl Entry {
-    fn of(self, blob: &JsValue) -> Result<Picked> {
-        let is_deflated = self.method == CompressionMethod::DEFLATE;
-        if !is_deflated && self.method != CompressionMethod::STORE {
-            let why = format!("\"{}\" is packed in another way than stored or deflated", self.path);
-            return Err(Error::NotSupported { operation: "be loaded", scheme: "a zip".into(), why }.into());
-        }
-        let range = [self.start as f64, self.end as f64].map(JsValue::from);
-        let blob = host::call(blob, "slice", &[&range[0], &range[1]]).map_err(js::thrown)?;
-        Ok(Picked { path: self.path, blob, packed: Some(Packed { is_deflated, size: self.size, crc: self.crc }) })
-    }
-}
-
-/// The parts of an archive that have been fetched so far.
-#[derive(Default)]
-struct Sparse {
-    size: u64,
-    pieces: RefCell<Vec<(u64, Vec<u8>)>>,
-    fetched: Cell<usize>,
-    /// Where something was looked for in vain.
-    missing: Cell<Option<u64>>,
-}
-
-impl ReaderAt for &Sparse {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        if offset >= self.size || into.is_empty() {
-            return Ok(0);
-        }
-        for (start, bytes) in self.pieces.borrow().iter() {
-            let found = offset.checked_sub(*start).and_then(|skip| bytes.get(skip as usize..)).unwrap_or_default();
-            let length = found.len().min(into.len());
-            if length > 0 {
-                into.iter_mut().zip(found).for_each(|(to, from)| *to = *from);
-                return Ok(length);
+    let mut archive = Archive::new(path, host::size(blob));
+    loop {
+        match archive.step()? {
+            Step::Done(entries) => {
+                return entries.into_iter().map(|entry| picked(entry, blob)).collect::<Result<_>>().map(Some);
             }
+            Step::Fetch(start, end) => archive.add(start, read(&slice(blob, start, end)?, path, cx).await?.to_vec())?,
         }
-        self.missing.set(Some(offset));
-        Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
-impl Sparse {
-    /// Does what reads the archive at once, again and again, until all that it reads has been fetched.
-    async fn fetching<T>(
-        &self,
-        blob: &JsValue,
-        path: &str,
-        cx: &Context,
-        mut attempt: impl FnMut() -> core::result::Result<T, rawzip::Error>,
-    ) -> Result<T> {
-        loop {
-            let outcome = attempt();
-            let Some(start) = self.missing.take() else {
-                return outcome.map_err(|_| Error::manifest(path, "a zip archive", "a damaged one").into());
-            };
-            // The directory is at the end; before it there are only the small headers of files.
-            let length = if start.saturating_add(DIRECTORY) < self.size { HEADER } else { CHUNK };
-            let range = [start as f64, start.saturating_add(length) as f64].map(JsValue::from);
-            let piece = host::call(blob, "slice", &[&range[0], &range[1]]).map_err(js::thrown)?;
-            let bytes = read(&piece, path, cx).await?.to_vec();
-            self.fetched.set(self.fetched.get() + bytes.len());
-            if self.fetched.get() > MOST {
-                return Err(Error::manifest(path, "a directory of a sensible size", "a larger one").into());
-            }
-            // The newest first: it is what is asked for next.
-            self.pieces.borrow_mut().insert(0, (start, bytes));
-        }
-    }
+fn picked(entry: Entry, blob: &JsValue) -> Result<Picked> {
+    let is_deflated = entry.packing == Packing::Deflated;
+    let packed = Packed { is_deflated, size: entry.size, crc: entry.crc };
+    Ok(Picked { blob: slice(blob, entry.start, entry.end)?, path: entry.path, packed: Some(packed) })
+}
+
+fn slice(blob: &JsValue, start: u64, end: u64) -> Result<JsValue> {
+    host::call(blob, "slice", &[&(start as f64).into(), &(end as f64).into()]).map_err(js::thrown)
 }
 
 /// What rawzip writes: its own bytes are kept, between the files' own, which it only counts.

@@ -1,7 +1,7 @@
 //! Node's `fs/promises`, and the few things that are done with it.
 
 use js_sys::{Array, Math, Object, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -56,6 +56,8 @@ pub struct Stat {
     pub saved: f64,
     /// Its bytes.
     pub size: u64,
+    /// It is a file, not a folder, a pipe or a device.
+    pub is_file: bool,
     inode: f64,
     /// When anything of it changed last, also its name: nobody can set that date.
     touched: f64,
@@ -118,7 +120,21 @@ impl Disk {
     pub async fn stat(&self, file: &str) -> Result<Stat> {
         let stat = self.call("stat", &[&file.into()], &format!("file://{file}")).await?;
         let number = |key| js::get(&stat, key).as_f64().unwrap_or(0.0);
-        Ok(Stat { saved: number("mtimeMs"), size: host::size(&stat), inode: number("ino"), touched: number("ctimeMs") })
+        let is_file = host::call(&stat, "isFile", &[]).is_ok_and(|is_file| is_file.is_truthy());
+        let (size, inode, touched) = (host::size(&stat), number("ino"), number("ctimeMs"));
+        Ok(Stat { saved: number("mtimeMs"), size, is_file, inode, touched })
+    }
+
+    /// A model JSON.
+    ///
+    /// # Errors
+    /// As [`Disk::call`]; [`Error::Manifest`] for what is none.
+    pub async fn json(&self, file: &str, url: &str) -> Result<ModelJson> {
+        if !self.stat(file).await?.is_file {
+            return Err(Error::manifest(file, "a file", "something else").into());
+        }
+        let bytes = self.call("readFile", &[&file.into()], url).await?;
+        ModelJson::of_bytes(&js::bytes(&bytes).unwrap_or_default(), file)
     }
 
     /// The weight files of the model that is there, as far as they lie in its folder.
@@ -129,9 +145,11 @@ impl Disk {
     /// The same, but a model JSON that cannot be read is an error; what is none names nothing.
     async fn named(&self, place: &Place) -> Result<Vec<String>> {
         let file = place.of(&place.json);
-        let text = self.call("readFile", &[&file.as_str().into(), &"utf8".into()], &file).await?;
-        let json = ModelJson::parse(text.unchecked_ref(), &file);
-        let groups = json.map(|json| json.groups.unwrap_or_default()).unwrap_or_default();
+        let groups = match self.json(&file, &file).await {
+            Ok(json) => json.groups.unwrap_or_default(),
+            Err(failure) if matches!(failure.error(), Some(Error::Manifest { .. })) => Vec::new(),
+            Err(failure) => return Err(failure),
+        };
         let paths = groups.into_iter().flat_map(|group| group.paths);
         Ok(paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect())
     }
