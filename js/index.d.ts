@@ -291,7 +291,7 @@ export default function init(
 export function save(model: SavableModel | ModelArtifacts, target: Target, options?: SaveOptions): Promise<SaveResult>;
 
 /**
- * Loads a model as ModelArtifacts, checked: a torn or damaged one is an error, never wrong weights.
+ * Loads a model as ModelArtifacts. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.
  * @throws TfpersistError ERR_NOT_FOUND, ERR_CORRUPT, ERR_HTTP_STATUS, ERR_NETWORK, ERR_MANIFEST, ERR_SIZE_MISMATCH, ...
  * @example const artifacts = await load('indexeddb://my-model');
  * @example const artifacts = await load('https://host/model.json', { cache: 'indexeddb://my-model' });
@@ -334,7 +334,8 @@ export function listModels(options?: ListOptions): Promise<{ [url: string]: List
 export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 
 /**
- * Reads everything of a stored model and checks it as a load does.
+ * Reads everything of a stored model and checks it as a load does: parts and sizes, in Local Storage a checksum. TF.js's formats elsewhere have none, so
+ * changed bytes of the same number are not seen there.
  * @returns its row of a listing, with `damage` where there is some: the error that a load would reject with. Damage does not reject.
  * @throws TfpersistError ERR_NOT_FOUND
  * @example const { damage } = await verify('indexeddb://m'); if (damage) console.warn(damage.file, damage.expected, damage.received);

@@ -54,12 +54,15 @@ async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
 pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     cx.needs_weights.set(true);
+    let missing = |name: &str| Error::argument("tf", format!("it has no {name}(): pass the TensorFlow.js namespace"));
+    if ["loadLayersModel", "loadGraphModel"].iter().all(|name| js::method(tf, name).is_none()) {
+        return Err(missing("loadLayersModel").into());
+    }
     let artifacts = load_artifacts(source, &cx).await?;
     let is_graph = js::get(&artifacts, "format") == "graph-model"
         || js::get_some(&js::get(&artifacts, "modelTopology"), "node").is_some();
     let name = if is_graph { "loadGraphModel" } else { "loadLayersModel" };
-    let missing = || Error::argument("tf", format!("it has no {name}(): pass the TensorFlow.js namespace"));
-    let load = js::method(tf, name).ok_or_else(missing)?;
+    let load = js::method(tf, name).ok_or_else(|| missing(name))?;
     let handler = Object::new();
     js::set(&handler, "load", &Closure::once_into_js(move || Promise::resolve(&artifacts)));
     cx.settled(load.call2(tf, &handler, &cx.load_config())).await
