@@ -17,6 +17,7 @@ use crate::shard::{self, is_inside};
 use crate::weights::{self, Weights};
 
 mod disk;
+mod tidy;
 use disk::{Disk, Place, Stat, recursive};
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
@@ -241,7 +242,7 @@ impl FileSystem {
         let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
         let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
-        Ok((model, paths.iter().all(|path| disk::is_unique(path))))
+        Ok((model, paths.iter().all(|path| tidy::is_unique(path))))
     }
 
     /// Bytes of a weight file.

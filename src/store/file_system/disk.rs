@@ -9,11 +9,9 @@ use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::model_files::ModelFile;
 use crate::model_json::ModelJson;
-use crate::shard::{base_name, is_inside};
+use crate::shard::is_inside;
 use crate::weights;
 
-/// Milliseconds after which what an ended process was writing is swept away.
-const STALE: f64 = 3_600_000.0;
 /// Bytes that are read at once at the most; Node refuses 2 GiB.
 const PIECE: u64 = 1 << 30;
 
@@ -58,22 +56,15 @@ pub struct Stat {
     pub size: u64,
     /// It is a file, not a folder, a pipe or a device.
     pub is_file: bool,
-    inode: f64,
+    pub(super) inode: f64,
     /// When anything of it changed last, also its name: nobody can set that date.
-    touched: f64,
+    pub(super) touched: f64,
 }
 
 impl PartialEq for Stat {
     /// A link more or less does not make another version.
     fn eq(&self, other: &Self) -> bool {
         (self.saved, self.size, self.inode) == (other.saved, other.size, other.inode)
-    }
-}
-
-impl Stat {
-    /// Whether no process can still be at it.
-    fn is_stale(&self) -> bool {
-        self.saved.max(self.touched) < js_sys::Date::now() - STALE
     }
 }
 
@@ -143,7 +134,7 @@ impl Disk {
     }
 
     /// The same, but a model JSON that cannot be read is an error; what is none names nothing.
-    async fn named(&self, place: &Place) -> Result<Vec<String>> {
+    pub(super) async fn named(&self, place: &Place) -> Result<Vec<String>> {
         let file = place.of(&place.json);
         let groups = match self.json(&file, &file).await {
             Ok(json) => json.groups.unwrap_or_default(),
@@ -202,40 +193,6 @@ impl Disk {
                 return;
             }
         }
-    }
-
-    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, that no other model JSON in the
-    /// folder names, and that no save is just linking. None, and `false`, if that cannot be told.
-    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) -> bool {
-        if files.is_empty() {
-            return true;
-        }
-        let Ok(names) = self.names(place).await else { return false };
-        let (mut needed, mut under_way) = (Vec::new(), Vec::new());
-        for json in names {
-            if is_unfinished(&json) {
-                under_way.extend(self.stat(&place.of(&json)).await.ok().filter(|stat| !stat.is_stale()));
-            } else if json.ends_with(".json") {
-                match self.named(&Place { folder: place.folder.clone(), json }).await {
-                    Ok(named) => needed.extend(named),
-                    Err(failure) if is_not_found(&failure) || has_code(&failure, &["EISDIR"]) => {}
-                    Err(_) => return false,
-                }
-            }
-        }
-        for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
-            let stat = self.stat(file).await;
-            if stat.is_ok_and(|stat| !under_way.iter().any(|other| other.inode == stat.inode)) {
-                self.forget(file).await;
-            }
-        }
-        true
-    }
-
-    /// The names of what is in the folder.
-    async fn names(&self, place: &Place) -> Result<Vec<String>> {
-        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await?;
-        Ok(js::items(&names).iter().filter_map(js::text).collect())
     }
 
     /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
@@ -337,57 +294,6 @@ impl Disk {
             folder = folder.rsplit_once(['/', '\\']).map_or("", |(above, _)| above);
         }
     }
-
-    /// Removes what processes that ended in the middle were writing, or were about to remove, when it is old enough that none still
-    /// can be at it: what lies beside, and the weights that a model JSON beside names or that are linked to there. A file that only looks
-    /// like one of ours is left alone.
-    pub async fn sweep(&self, place: &Place) {
-        let Ok(names) = self.names(place).await else { return };
-        let (mut beside, mut weights) = (Vec::new(), Vec::new());
-        for name in names.iter().filter(|name| is_unfinished(name)) {
-            let file = place.of(name);
-            let Some(stat) = self.stat(&file).await.ok().filter(Stat::is_stale) else { continue };
-            beside.push(file);
-            if name.contains(".json.") {
-                weights.extend(self.weights(&Place { folder: place.folder.clone(), json: name.clone() }).await);
-            }
-            for other in names.iter().filter(|other| is_weights(other)) {
-                let linked = self.stat(&place.of(other)).await;
-                weights.extend(linked.ok().filter(|linked| linked.inode == stat.inode).map(|_| place.of(other)));
-            }
-        }
-        let mut old = Vec::new();
-        for file in weights {
-            match self.stat(&file).await {
-                Ok(stat) if stat.is_stale() => old.push(file),
-                Ok(_) => return, // somebody has touched it: another time
-                Err(_) => {}
-            }
-        }
-        if self.forget_weights(place, old).await {
-            for file in beside {
-                self.forget(&file).await; // last: by it the weights are found again
-            }
-        }
-    }
-
-    /// Sees to it that a weight file is there that has just been committed. Who removed another model meanwhile may have taken it for that one's.
-    ///
-    /// # Errors
-    /// As [`Disk::call`].
-    pub async fn ensure(&self, file: &str, beside: &str, url: &str) -> Result<()> {
-        match self.stat(file).await {
-            Err(failure) if is_not_found(&failure) => {
-                self.call("link", &[&beside.into(), &file.into()], url).await.map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// `weights.bin`, `weights.{...}.bin`, `group{g}-shard{i}of{n}.bin` and the like.
-fn is_weights(name: &str) -> bool {
-    name.ends_with(".bin") && (name.contains("weights") || (name.starts_with("group") && name.contains("-shard")))
 }
 
 /// The absolute path of a model's folder, in one spelling.
@@ -396,24 +302,6 @@ pub fn resolved(path: &str) -> Option<String> {
     let module = host::call(&process, "getBuiltinModule", &[&"node:path".into()]).ok()?;
     let path = path.strip_suffix("/model.json").unwrap_or(path);
     js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
-}
-
-/// Whether it is a weight file under a name that [`unique`] made: `weights.{16 digits}.bin`, `group{g}-shard{i}of{n}.{16 digits}.bin`.
-pub fn is_unique(name: &str) -> bool {
-    let stem = without_digits(name, ".bin").unwrap_or_default();
-    stem == "weights" || (stem.starts_with("group") && stem.contains("-shard"))
-}
-
-/// What lies beside under such a name until it gets its own: `{model.json, weights.bin, ...}.{16 digits}.tmp`.
-fn is_unfinished(name: &str) -> bool {
-    without_digits(name, ".tmp").is_some_and(|name| name.ends_with(".json") || is_weights(name))
-}
-
-/// What stands before the digits of [`unique`] and this end.
-fn without_digits<'a>(name: &'a str, end: &str) -> Option<&'a str> {
-    let (stem, digits) = name.strip_suffix(end)?.rsplit_once('.')?;
-    let is_ours = digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_ours.then_some(stem)
 }
 
 /// The option of Node that makes parents, or lists children's children.
