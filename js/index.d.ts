@@ -170,7 +170,10 @@ export interface LoadOptions extends Options, RequestOptions {
   fromTFHub?: boolean;
   /** For TF.js: send the weights to the backend as they come. */
   streamWeights?: boolean;
-  /** HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. */
+  /**
+   * HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. A path that leads to another server
+   * than that is ERR_MANIFEST; `weightUrlConverter` may give any URL.
+   */
   weightPathPrefix?: string;
   /**
    * HTTP only: gives the URL of each weight file, from its path in the manifest, its place among all (from 0) and its bytes when
