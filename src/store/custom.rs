@@ -95,7 +95,8 @@ impl Custom {
     async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
         let wrong = |cause| Failure::argument(&self.url(""), "its list() cannot be read", cause);
-        Object::try_assign(&Object::new(), listed.unchecked_ref()).map_err(wrong)
+        // Without a prototype, a path may be `__proto__`.
+        Object::try_assign(&Object::create(JsValue::NULL.unchecked_ref()), listed.unchecked_ref()).map_err(wrong)
     }
 
     async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
