@@ -18,7 +18,7 @@ SECONDS = 30
 fuzz: setup ## run each fuzz target for SECONDS=30, from the corpus in fuzz/ (TARGETS="url zip" selects; MINIMIZE=1 renews the corpus)
 	@SECONDS=$(SECONDS) node scripts/fuzz.mjs
 
-test-crash: setup ## kill browsers in the middle of saves (KILLS=300 SEED=2 choose); pkg/ must be built
+test-crash: package ## kill browsers in the middle of saves, TF.js as the control (KILLS=300 SEED=2 choose)
 	@node tests/crash/run.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)

@@ -6,7 +6,7 @@ import * as stores from './tfpersist.js';
 
 const STORES = ['localstorage', 'indexeddb', 'memory'];
 const TRANSFERS = ['http', 'https', 'downloads', 'file'];
-/** What the builds know of each other's work. */
+/** All that the builds of the wasm know of each other's work. */
 const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map(), changed };
 
 /** The builds: with stores alone, small, and with all, fetched at the first call that needs it. */

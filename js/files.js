@@ -3,7 +3,7 @@
 
 const isFolder = (value) => value?.kind === 'directory' || value?.isDirectory === true;
 const isHandle = (value) => typeof value?.getFile === 'function' || typeof value?.file === 'function' || isFolder(value);
-/** A File or a Blob; an ArrayBuffer has a `slice`, too. */
+/** A File or a Blob; an ArrayBuffer has a `slice`, too, but no `arrayBuffer`. */
 const isBlob = (value) => typeof value?.arrayBuffer === 'function' && typeof value.slice === 'function';
 const isDrop = (item) => typeof item?.getAsFile === 'function';
 

@@ -171,8 +171,8 @@ export interface LoadOptions extends Options, RequestOptions {
   /** For TF.js: send the weights to the backend as they come. */
   streamWeights?: boolean;
   /**
-   * HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. A path in a manifest that leads to
-   * another server than this, or than the URL of model.json, is ERR_MANIFEST; only `weightUrlConverter` may give any URL.
+   * HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. A path that leads to another server
+   * than that is ERR_MANIFEST; `weightUrlConverter` may give any URL.
    */
   weightPathPrefix?: string;
   /**
@@ -294,7 +294,7 @@ export default function init(
 export function save(model: SavableModel | ModelArtifacts, target: Target, options?: SaveOptions): Promise<SaveResult>;
 
 /**
- * Loads a model as ModelArtifacts, checked: a torn or damaged one is an error, never wrong weights.
+ * Loads a model as ModelArtifacts. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.
  * @throws TfpersistError ERR_NOT_FOUND, ERR_CORRUPT, ERR_HTTP_STATUS, ERR_NETWORK, ERR_MANIFEST, ERR_SIZE_MISMATCH, ...
  * @example const artifacts = await load('indexeddb://my-model');
  * @example const artifacts = await load('https://host/model.json', { cache: 'indexeddb://my-model' });
@@ -337,7 +337,8 @@ export function listModels(options?: ListOptions): Promise<{ [url: string]: List
 export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 
 /**
- * Reads everything of a stored model and checks it as a load does.
+ * Reads everything of a stored model and checks it as a load does: parts and sizes, in Local Storage a checksum. TF.js's formats elsewhere have none, so
+ * changed bytes of the same number are not seen there.
  * @returns its row of a listing, with `damage` where there is some: the error that a load would reject with. Damage does not reject.
  * @throws TfpersistError ERR_NOT_FOUND
  * @example const { damage } = await verify('indexeddb://m'); if (damage) console.warn(damage.file, damage.expected, damage.received);
@@ -398,7 +399,8 @@ export function copyModel(source: Source, destination: Target, options?: SaveOpt
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.
  * @returns the destination's info.
- * An abort is heard until the destination is committed; from then on the move is finished.
+ * An abort is heard until the destination is committed; from then on the move is finished. Into Local Storage, which the engine writes to the disk
+ * when it likes, rather copy, and remove later: a browser that is killed right after the move may have neither.
  * @throws TfpersistError before anything is read when one of both is not a store's URL; ERR_CORRUPT when the destination
  *   does not keep everything (the source stays).
  * @example await moveModel('localstorage://m', 'indexeddb://m');

@@ -27,9 +27,9 @@ function listen(hear) {
 }
 
 export function watchModels(callback) {
-  const tell = (change) => {
+  const tell = async (change) => {
     try {
-      callback(change);
+      await callback(change);
     } catch (error) {
       console.error(error); // in Node it would end the process
     }

@@ -66,7 +66,9 @@ function writePackage() {
   for (const f of entries) {
     if (fs.existsSync(`pkg/${f}`)) throw new Error(`js/${f} has the name of a generated file`);
     fs.mkdirSync(path.dirname(`pkg/${f}`), { recursive: true });
-    fs.copyFileSync(`js/${f}`, `pkg/${f}`);
+    // Everybody downloads what is in the scripts: all but the comments.
+    if (f.endsWith('.js')) run('esbuild', [`js/${f}`, '--format=esm', '--target=es2022', '--log-level=warning', `--outfile=pkg/${f}`]);
+    else fs.copyFileSync(`js/${f}`, `pkg/${f}`);
   }
   for (const f of extras) fs.copyFileSync(f, `pkg/${f}`);
   const pkg = fill(JSON.parse(fs.readFileSync('pkg.json.template', 'utf8')));
@@ -84,7 +86,7 @@ function writeBuild(build) {
   run('wasm-opt', ['-Oz', '--one-caller-inline-max-function-size=40', wasm, '-o', wasm]);
   if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
 
-  // The glue is generated, so nobody reads it; our own entries stay readable.
+  // The glue is generated, so nobody reads it.
   const glue = `pkg/${build}.js`;
   run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
     `--outfile=${glue}`, '--allow-overwrite']);

@@ -19,7 +19,7 @@ use crate::weights::Weights;
 pub const FIELD: &str = "cachedFrom";
 
 /// Opens the model, from the store of the option `cache` when that has the server's newest. What was downloaded is stored whole or not
-/// at all; when it cannot be stored, it is loaded all the same, and the console says why.
+/// at all; when the store cannot be read or written, it is loaded all the same, and the console says why.
 ///
 /// # Errors
 /// The source's; [`Error::InvalidArgument`], [`Error::NotSupported`] for a `cache` that cannot be one.
@@ -39,7 +39,12 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
         // Somebody's own model is not a server's to replace.
         Ok(model) => Some(Entry::of(model).ok_or_else(|| Error::AlreadyExists { url: store.url(&path) })?),
         Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })) => None,
-        Err(failure) => return Err(failure),
+        // What cannot be read is as good as none; but nobody knows what is there, so nothing is stored in its place.
+        Err(failure) => {
+            cx.check()?;
+            web_sys::console::error_1(&failure.into());
+            return source.open(cx).await;
+        }
     };
     let requests = Requests::new(cx, RETRIES)?.revalidating();
     match (newest(http, entry.as_ref(), &requests).await, entry) {

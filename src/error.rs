@@ -39,7 +39,7 @@ pub enum Error {
         url: String,
     },
     /// Something is stored there, and `overwrite` is false.
-    #[error("There is a model at \"{url}\" already, and `overwrite` is false")]
+    #[error("There is a model at \"{url}\" already, which this call may not replace; choose another URL, or remove it")]
     AlreadyExists {
         /// The occupied place.
         url: String,

@@ -19,6 +19,9 @@ pub struct Info {
     pub weight_bytes: u64,
 }
 
+/// The latest date that JavaScript knows, in milliseconds since 1970.
+const LATEST: f64 = 8.64e15;
+
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
@@ -52,6 +55,7 @@ impl Info {
     /// tells them apart, whatever the clock does.
     #[must_use]
     pub fn dated_after(self, replaced: Option<f64>) -> Self {
+        let replaced = replaced.filter(|replaced| *replaced < LATEST);
         Self { saved: replaced.map_or(Date::now(), |replaced| Date::now().max(replaced + 1.0)), ..self }
     }
 

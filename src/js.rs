@@ -221,15 +221,6 @@ pub fn items(list: &JsValue) -> Vec<JsValue> {
     (0..length).map(item).collect()
 }
 
-/// `Object.keys`, which throws what a proxy does; called by name, which costs no import. Texts that Rust would lose are left out.
-///
-/// # Errors
-/// What it throws.
-pub fn keys(value: &JsValue) -> core::result::Result<Vec<String>, JsValue> {
-    let keys = method(&global("Object").unwrap_or_default(), "keys").unwrap_or_default();
-    Ok(items(&keys.call1(&JsValue::UNDEFINED, value)?).iter().filter_map(text).collect())
-}
-
 /// `Array.isArray`, which throws at a proxy that was revoked.
 pub fn is_array(value: &JsValue) -> bool {
     array_is_array(value).unwrap_or_default()

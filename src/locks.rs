@@ -60,6 +60,8 @@ fn manager() -> JsValue {
     js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "locks"))
 }
 
+/// Notes begin like this, and no store's URL does.
+const NOTE: &str = "tfpersist#";
 /// Milliseconds that a note can be read.
 const NOTED: u32 = 1000;
 
@@ -79,7 +81,7 @@ pub struct Note {
 /// Leaves word for whoever gets the lock of that name next: a lock of another name, which has the words in it. It can be read when this is
 /// done, and ends by itself, or with this page.
 pub async fn leave_note(name: &str, words: i64, cx: &Context) {
-    let note = format!("{name}#{}#{words}", HERE.with(|here| here.to_bits()));
+    let note = format!("{NOTE}{}#{words}#{name}", HERE.with(|here| here.to_bits()));
     if let Ok(held) = exclusive(&note, &cx.quiet()).await {
         spawn_local(async move {
             js::sleep(NOTED).await;
@@ -96,7 +98,8 @@ pub async fn last_note(name: &str, cx: &Context) -> Option<Note> {
     let mine = HERE.with(|here| here.to_bits().to_string());
     let notes = js::items(&js::get(&answer, "held")).into_iter().filter_map(|lock| {
         let lock = js::text(&js::get(&lock, "name"))?;
-        let (whose, words) = lock.strip_prefix(name)?.strip_prefix('#')?.split_once('#')?;
+        let (whose, rest) = lock.strip_prefix(NOTE)?.split_once('#')?;
+        let (words, _) = rest.split_once('#').filter(|(_, of)| *of == name)?;
         Some(Note { words: words.parse().ok()?, is_mine: whose == mine })
     });
     notes.max_by_key(|note| note.words)

@@ -133,7 +133,18 @@ impl Route {
     /// # Errors
     /// [`Error::InvalidArgument`].
     pub fn check_options(&self, cx: &Context) -> Result<()> {
-        let only_http = ["requestInit", "fetchFunc", "fieldNames", "files", "zip", "cache"];
+        let only_http = [
+            "requestInit",
+            "fetchFunc",
+            "fieldNames",
+            "files",
+            "zip",
+            "cache",
+            "concurrency",
+            "retries",
+            "weightPathPrefix",
+            "weightUrlConverter",
+        ];
         match self {
             Route::Stored(..) => cx.refuse(&only_http, "a store does not look at it"),
             Route::Handler(_) => cx.refuse(&only_http, "give it to the handler: this save does not look at it"),

@@ -54,12 +54,15 @@ async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
 pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     cx.needs_weights.set(true);
+    let missing = |name: &str| Error::argument("tf", format!("it has no {name}(): pass the TensorFlow.js namespace"));
+    if ["loadLayersModel", "loadGraphModel"].iter().all(|name| js::method(tf, name).is_none()) {
+        return Err(missing("loadLayersModel").into());
+    }
     let artifacts = load_artifacts(source, &cx).await?;
     let is_graph = js::get(&artifacts, "format") == "graph-model"
         || js::get_some(&js::get(&artifacts, "modelTopology"), "node").is_some();
     let name = if is_graph { "loadGraphModel" } else { "loadLayersModel" };
-    let missing = || Error::argument("tf", format!("it has no {name}(): pass the TensorFlow.js namespace"));
-    let load = js::method(tf, name).ok_or_else(missing)?;
+    let load = js::method(tf, name).ok_or_else(|| missing(name))?;
     let handler = Object::new();
     js::set(&handler, "load", &Closure::once_into_js(move || Promise::resolve(&artifacts)));
     cx.settled(load.call2(tf, &handler, &cx.load_config())).await
@@ -140,21 +143,25 @@ pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
 
 /// The row of a model after all of it has been read; what a load would reject with is its damage. `None` when there is none.
 async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<Entry>> {
-    let outcome = read_all(store, path, cx).await;
-    cx.check()?;
-    if let Err(Failure::Known(known)) = &outcome
-        && matches!(known.error, Error::NotSupported { .. })
-    {
-        return outcome.map(|_| None);
-    }
-    // Looked at afterwards: before, it may have been another save's.
-    let Some(row) = store.row(path, cx).await? else { return Ok(None) };
-    Ok(Some(match outcome {
-        Ok((saved, info)) => {
-            Entry { info: row.info.filter(|info| Some(info.saved) == saved).or(info), damage: None, ..row }
+    let mut before = None;
+    loop {
+        let outcome = read_all(store, path, cx).await;
+        cx.check()?;
+        // Looked at afterwards: before, it may have been another save's.
+        let Some(row) = store.row(path, cx).await? else { return Ok(None) };
+        let failure = match outcome {
+            Ok((saved, info)) => {
+                let info = row.info.filter(|info| Some(info.saved) == saved).or(info);
+                return Ok(Some(Entry { info, damage: None, ..row }));
+            }
+            Err(failure) => failure,
+        };
+        // Damage is what is still there when the same save is read again.
+        if before == Some(row.saved()) || matches!(failure.error(), Some(Error::NotSupported { .. })) {
+            return Ok(Some(Entry { damage: Some(damage(failure, &store.url(path))), ..row }));
         }
-        Err(failure) => Entry { damage: Some(damage(failure, &store.url(path))), ..row },
-    }))
+        before = Some(row.saved());
+    }
 }
 
 /// When it was saved, and its info, if it can be told.

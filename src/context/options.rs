@@ -43,7 +43,9 @@ const BARE_INIT: [&str; 9] =
 /// [`Error::InvalidArgument`] that names the option.
 pub(super) fn check_names(options: &Object, more: &[&str]) -> Result<()> {
     let unreadable = |cause| Failure::argument("options", "it cannot be read", cause);
-    for key in js::keys(options).map_err(unreadable)? {
+    let given = Object::try_assign(&Object::new(), options).map_err(unreadable)?;
+    for key in Object::keys(&given) {
+        let key = key.as_string().unwrap_or_default();
         if ![&KNOWN[..], &BARE_INIT, more].iter().any(|known| known.contains(&key.as_str())) {
             return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
         }

@@ -1,7 +1,7 @@
 //! A store of the caller's own, registered under a scheme: `{ save, load, list, remove }`, all of which may be asynchronous.
 
 use js_sys::{ArrayBuffer, Object};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Entry, Store, Which, corrupt, stored_model};
 use crate::artifacts::Model;
@@ -47,14 +47,15 @@ impl Store for Custom {
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let (listed, paths) = self.listed(cx).await?;
+        let listed = self.listed(cx).await?;
+        let paths = Object::keys(&listed);
         let entry = |path: String| {
             let info = Info::from_js(&js::get(&listed, &path));
             let damage =
                 info.is_none().then(|| corrupt(&self.url(&path), "list", "a ModelArtifactsInfo", "something else"));
             Entry { path, info, damage }
         };
-        Ok(paths.into_iter().map(entry).collect())
+        Ok(paths.iter().filter_map(|path| js::text(&path)).map(entry).collect())
     }
 
     async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
@@ -90,17 +91,17 @@ impl Custom {
         cx.settled(outcome).await
     }
 
-    /// What is stored, and its paths: asked for so that what throws at it is an error.
-    async fn listed(&self, cx: &Context) -> Result<(JsValue, Vec<String>)> {
+    /// What is stored: a copy, since the caller's may throw at each look.
+    async fn listed(&self, cx: &Context) -> Result<Object> {
         let listed = self.call("list", "", None, cx).await?;
         let wrong = |cause| Failure::argument(&self.url(""), "its list() cannot be read", cause);
-        let paths = js::keys(&listed).map_err(wrong)?;
-        Ok((listed, paths))
+        // Without a prototype, a path may be `__proto__`.
+        Object::try_assign(&Object::create(JsValue::NULL.unchecked_ref()), listed.unchecked_ref()).map_err(wrong)
     }
 
     async fn find(&self, path: &str, cx: &Context) -> Result<Entry> {
-        let (listed, paths) = self.listed(cx).await?;
-        if !paths.iter().any(|there| there == path) {
+        let listed = self.listed(cx).await?;
+        if !Object::has_own(&listed, &path.into()) {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
         Ok(Entry { path: path.to_owned(), info: Info::from_js(&js::get(&listed, path)), damage: None })

@@ -17,6 +17,7 @@ use crate::shard::{self, is_inside};
 use crate::weights::{self, Weights};
 
 mod disk;
+mod tidy;
 use disk::{Disk, Place, Stat, recursive};
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
@@ -123,6 +124,9 @@ impl Store for FileSystem {
         let place = disk.place(path).await;
         let json = place.of(&place.json);
         let entry = Entry { path: path.to_owned(), ..self.entry(&disk, path).await };
+        if which != Which::Any && !which.is(disk.stat(&json).await.ok().map(|stat| stat.saved)) {
+            return Ok(None); // somebody has saved since: that one shall not be missing for a moment
+        }
         // Put aside first: what is removed is then what was looked at, whoever saves meanwhile.
         let aside = place.beside(&place.json);
         let moved = disk.call("rename", &[&json.as_str().into(), &aside.of(&aside.json).into()], &url).await;
@@ -134,8 +138,9 @@ impl Store for FileSystem {
             return meant.map(|_| None);
         }
         let weights = disk.weights(&aside).await;
-        disk.forget_weights(&place, weights).await;
-        disk.forget(&file).await; // last: of a process that is killed, the sweep finds the weights by it
+        if disk.forget_weights(&place, weights).await {
+            disk.forget(&file).await; // last: of a process that is killed, the sweep finds the weights by it
+        }
         disk.sweep(&place).await;
         // It stays when something else is in it.
         let _ = disk.call("rmdir", &[&place.folder.as_str().into()], &url).await;
@@ -167,8 +172,9 @@ async fn write(
     let mut files = ModelFiles::of(model, naming, cx).await?;
     let digest = files.digest();
     cx.expect(Some(files.bytes()));
+    let mut shards_beside = Vec::new();
     for shard in &mut files.shards {
-        disk.write_new(place, is_new, shard, written, cx, url).await?;
+        shards_beside.push(disk.write_new(place, is_new, shard, written, cx, url).await?);
         shard.report(cx, "write");
     }
     // They were written from the caller's own buffers, over many turns of the event loop.
@@ -194,11 +200,15 @@ async fn write(
         linked.map_err(|failure| disk::already_exists(failure, url))?;
     }
     let written = std::mem::take(written);
+    for (shard, beside) in new.iter().zip(&shards_beside) {
+        disk.ensure(shard, beside, url).await?;
+    }
     if cx.durability.as_deref() != Some("relaxed") {
         disk.sync(&place.folder).await;
     }
-    disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
-    for beside in written.iter().filter(|file| file.ends_with(".tmp")) {
+    let is_tidy = disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+    let is_aside = |file: &str| file.contains(".json.");
+    for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
         disk.forget(beside).await;
     }
     disk.sweep(place).await;
@@ -232,7 +242,7 @@ impl FileSystem {
         let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
         let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
-        Ok((model, paths.iter().all(|path| disk::is_unique(path))))
+        Ok((model, paths.iter().all(|path| tidy::is_unique(path))))
     }
 
     /// Bytes of a weight file.

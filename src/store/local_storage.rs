@@ -38,8 +38,8 @@ const PARTS: [&str; 5] = ["info", "model_topology", "weight_specs", "weight_data
 /// A save in another tab reaches this one key by key, each a little later (150 ms were seen), lock or no lock:
 /// what looks damaged is looked at again so many times, so many milliseconds apart.
 const LOOKS: (u32, u32) = (5, 40);
-/// And so often before a write, when another tab has left word that it wrote.
-const CATCH_UP: u32 = 25;
+/// And so many milliseconds before a write, when another tab has left word that it wrote.
+const CATCH_UP: f64 = 1000.0;
 /// Milliseconds after which a save has come through for certain. Its info, which has the date, comes first.
 const YOUNG: f64 = 5000.0;
 
@@ -171,19 +171,22 @@ impl LocalStorage {
     /// between strings that are still on their way, and leave a mixture of both.
     async fn catch_up(&self, storage: &Texts, path: &str, cx: &Context) -> Result<Option<f64>> {
         let url = self.url(path);
-        let Some(note) = locks::last_note(&url, cx).await else { return Ok(None) };
-        let date = (note.words / 2) as f64;
-        for _ in 0..CATCH_UP {
+        let Some(first) = locks::last_note(&url, cx).await else { return Ok(None) };
+        let (date, start) = ((first.words / 2) as f64, Date::now());
+        let mut note = Some(first);
+        // The note ends by itself, or with its page; and a tab in the background may sleep for long.
+        while let Some(locks::Note { words, is_mine: false }) = note {
             let stored = Stored::of(storage, path)?;
-            let is_seen = match note.words % 2 {
-                0 => stored.saved() >= Some(date) && stored.decode(&url).is_ok(),
-                _ => stored.is_empty() || stored.saved() > Some(date),
+            let is_seen = match words % 2 {
+                0 => stored.saved() >= Some((words / 2) as f64) && stored.decode(&url).is_ok(),
+                _ => stored.is_empty() || stored.saved() > Some((words / 2) as f64),
             };
-            if note.is_mine || is_seen {
+            if is_seen || (Date::now() - start).abs() > CATCH_UP {
                 break;
             }
             js::sleep(LOOKS.1).await;
             cx.check()?;
+            note = locks::last_note(&url, cx).await;
         }
         Ok(Some(date))
     }

@@ -189,6 +189,18 @@ test('registered stores and memory://: what a load says, verify tells, and no mo
   }
 });
 
+test('a save between the reading and the look is no damage', async () => {
+  const { registerStore, verify } = await import(PACKAGE);
+  let reads = 0;
+  registerStore('busy', {
+    save() {},
+    remove() {},
+    load: async () => (++reads > 1 ? plain('new', 1, 400) : undefined), // saved just after
+    list: async () => ({ m: { dateSaved: new Date(reads), modelTopologyType: 'JSON', weightDataBytes: 400 } }),
+  });
+  assert.equal((await verify('busy://m')).damage, undefined);
+});
+
 test('an info of another writer, without sizes, is no damage', async () => {
   const page = await openIn('chromium');
   const outcome = await page.evaluate(async () => {

@@ -208,3 +208,29 @@ for (const [how, [endHung, end]] of Object.entries(ENDS)) {
     await page.close();
   });
 }
+
+test('a lock of a path that looks like a note, and a note of what is gone, keep nobody waiting', async () => {
+  const page = await openIn('chromium');
+  const other = await page.another();
+  await other.evaluate((name) => T.holdLock(name), 'localstorage://run#3#20240131123456789');
+  const dated = await page.evaluate(async () => {
+    const { save, load } = await T.library('tfpersist');
+    const { modelArtifactsInfo } = await save(T.plain('m', 1, 400), 'localstorage://run');
+    return [Math.abs(Date.now() - modelArtifactsInfo.dateSaved) < 60000, (await load('localstorage://run')).weightData.byteLength];
+  });
+  assert.deepEqual(dated, [true, 400]);
+  // Another tab has saved, and everything is cleared within the second.
+  await other.evaluate(async () => {
+    await (await T.library('tfpersist')).save(T.plain('m', 1, 400), 'localstorage://gone');
+    localStorage.clear();
+  });
+  const { value, ms } = await page.evaluate(async () => {
+    const start = performance.now();
+    const { save } = await T.library('tfpersist');
+    const value = (await save(T.plain('m', 1, 400), 'localstorage://gone')).modelArtifactsInfo.weightDataBytes;
+    return { value, ms: performance.now() - start };
+  });
+  assert.equal(value, 400);
+  console.log(`  a save after a note of what is gone: ${Math.round(ms)} ms`);
+  await page.close();
+});

@@ -159,5 +159,14 @@ test('Node: a worker thread hears of a save to a folder; a watcher does not keep
   assert.equal(await ended, 0);
   assert.deepEqual(messages, ['ready', { url, change: 'saved', here: false }]);
   assert.deepEqual([await storageEstimate(), await persistStorage()], [{}, false]);
+  const { error } = console;
+  const errors = [];
+  console.error = ({ message }) => errors.push(message);
+  const rejecting = watchModels(async () => { throw new Error('mine'); }); // unhandled it would end the process
+  await save(plain('m', 1, 400), 'memory://m');
+  await new Promise((resolve) => { setTimeout(resolve, 20); });
+  console.error = error;
+  rejecting();
+  assert.deepEqual(errors, ['mine']);
   watchModels(() => {}); // this very process has to end, too
 });

@@ -18,7 +18,7 @@ Outcomes: *old intact*, every byte is as before and the verb rejects, with the c
 After each failure, the next save succeeds, no lock is held, nobody holds the database open, no rejection was left unhandled.
 
 What is named besides could not be helped. An empty database: it was made for the save. A file that *stays*: it was the call that should have removed
-it that failed, or the model.json that names it could not be read. Shards that stay on a server: they are named by their checksum, and no model.json
+it that failed, or what would tell whether anybody needs it could not be read; a later save then finds it by what lies beside it (*.tmp*). Shards that stay on a server: they are named by their checksum, and no model.json
 names them. What was *handed over* as a download cannot be taken back. *new complete, ERR_NETWORK*: the server has it, but its answer was lost.
 `;
 

@@ -59,8 +59,8 @@ function files(root) {
 const same = (whole) => whole.replaceAll(UNIQUE, '').replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'some date');
 
 /**
- * A new model is complete, and files are there besides: the one that the failing call was to remove; or weights that are not known any
- * more, because a model.json could not be read.
+ * A new model is complete, and files are there besides: the one that the failing call was to remove; or weights of which could not be read
+ * whether anybody needs them, and the link beside by which the next sweep finds them.
  */
 function residue({ after, complete, call }) {
   const [now, then] = [same(after), complete].map((whole) => JSON.parse(whole));
@@ -69,7 +69,7 @@ function residue({ after, complete, call }) {
   const isNew = (entry) => !then.files.some((other) => isDeepStrictEqual(entry, other));
   const left = JSON.parse(after).files.filter(([, bytes], i) => bytes !== '/' && isNew(now.files[i])).map(([name]) => plainly(name));
   const [name, file] = call.name.split(' ');
-  const isUnknown = name === 'readFile' && file.includes('model.json') && left.length > 0 && left.every((other) => other.endsWith('.bin'));
+  const isUnknown = ['readFile', 'stat', 'readdir'].includes(name) && left.length > 0 && left.every((other) => /\.bin$|\.json\.\*\.tmp$/.test(other));
   const isDue = isUnknown || (['unlink', 'rmdir'].includes(name) && left.every((other) => other === file));
   return isDue ? `new complete, ${left.length > 0 ? left.join(' and ') : file} stays` : undefined;
 }

@@ -9,11 +9,9 @@ use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::model_files::ModelFile;
 use crate::model_json::ModelJson;
-use crate::shard::{base_name, is_inside};
+use crate::shard::is_inside;
 use crate::weights;
 
-/// Milliseconds after which what an ended process was writing is swept away.
-const STALE: f64 = 3_600_000.0;
 /// Bytes that are read at once at the most; Node refuses 2 GiB.
 const PIECE: u64 = 1 << 30;
 
@@ -50,7 +48,7 @@ fn unique() -> String {
 }
 
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Stat {
     /// When it was written, in milliseconds since 1970.
     pub saved: f64,
@@ -58,7 +56,16 @@ pub struct Stat {
     pub size: u64,
     /// It is a file, not a folder, a pipe or a device.
     pub is_file: bool,
-    inode: f64,
+    pub(super) inode: f64,
+    /// When anything of it changed last, also its name: nobody can set that date.
+    pub(super) touched: f64,
+}
+
+impl PartialEq for Stat {
+    /// A link more or less does not make another version.
+    fn eq(&self, other: &Self) -> bool {
+        (self.saved, self.size, self.inode) == (other.saved, other.size, other.inode)
+    }
 }
 
 /// The disk.
@@ -105,7 +112,8 @@ impl Disk {
         let stat = self.call("stat", &[&file.into()], &format!("file://{file}")).await?;
         let number = |key| js::get(&stat, key).as_f64().unwrap_or(0.0);
         let is_file = host::call(&stat, "isFile", &[]).is_ok_and(|is_file| is_file.is_truthy());
-        Ok(Stat { saved: number("mtimeMs"), size: host::size(&stat), is_file, inode: number("ino") })
+        let (size, inode, touched) = (host::size(&stat), number("ino"), number("ctimeMs"));
+        Ok(Stat { saved: number("mtimeMs"), size, is_file, inode, touched })
     }
 
     /// A model JSON.
@@ -126,7 +134,7 @@ impl Disk {
     }
 
     /// The same, but a model JSON that cannot be read is an error; what is none names nothing.
-    async fn named(&self, place: &Place) -> Result<Vec<String>> {
+    pub(super) async fn named(&self, place: &Place) -> Result<Vec<String>> {
         let file = place.of(&place.json);
         let groups = match self.json(&file, &file).await {
             Ok(json) => json.groups.unwrap_or_default(),
@@ -187,35 +195,10 @@ impl Disk {
         }
     }
 
-    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, and that no other
-    /// model JSON in the folder names. None if one of these cannot be read.
-    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) {
-        if files.is_empty() {
-            return;
-        }
-        let mut needed = Vec::new();
-        for json in self.names(place).await.into_iter().filter(|name| name.ends_with(".json")) {
-            match self.named(&Place { folder: place.folder.clone(), json }).await {
-                Ok(named) => needed.extend(named),
-                Err(failure) if is_not_found(&failure) => {}
-                Err(_) => return,
-            }
-        }
-        for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
-            self.forget(file).await;
-        }
-    }
-
-    /// The names of what is in the folder.
-    async fn names(&self, place: &Place) -> Vec<String> {
-        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await.unwrap_or_default();
-        js::items(&names).iter().filter_map(js::text).collect()
-    }
-
     /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
     /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
     /// then named in one step, so that nothing of ours ever touches a file that another model may need. A link stays beside until
-    /// the commit: TF.js's name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
+    /// the commit, and is what this gives: a name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
     ///
     /// # Errors
     /// As [`Disk::call`]; the signal's reason.
@@ -227,18 +210,22 @@ impl Disk {
         written: &mut Vec<String>,
         cx: &Context,
         url: &str,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let beside = self.write_beside(place, file, written, cx, url).await?;
         // A link fails where there is such a file already; and on a file system without links, which is as good.
         let plain = place.of(&file.name);
         if is_new && self.call("link", &[&beside.as_str().into(), &plain.as_str().into()], url).await.is_ok() {
             written.push(plain);
-            return Ok(());
+            return Ok(beside);
         }
         let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
         file.name = format!("{stem}.{}.{end}", unique());
-        written.push(place.of(&file.name));
-        self.call("rename", &[&beside.into(), &place.of(&file.name).into()], url).await.map(drop)
+        let own = place.of(&file.name);
+        written.push(own.clone());
+        if self.call("link", &[&beside.as_str().into(), &own.as_str().into()], url).await.is_ok() {
+            return Ok(beside);
+        }
+        self.call("rename", &[&beside.into(), &own.as_str().into()], url).await.map(|_| own)
     }
 
     /// Writes a file under a name that nobody else has, and gives that name.
@@ -307,42 +294,6 @@ impl Disk {
             folder = folder.rsplit_once(['/', '\\']).map_or("", |(above, _)| above);
         }
     }
-
-    /// Removes what processes that ended in the middle were writing, or were about to remove, when it is old enough that none still
-    /// can be at it: what lies beside, the weights that a model JSON beside names or that are linked to there, and weights under a
-    /// name of ours that nobody names.
-    pub async fn sweep(&self, place: &Place) {
-        let names = self.names(place).await;
-        let (mut stale, mut weights) = (Vec::new(), Vec::new());
-        for name in names.iter().filter(|name| is_unique(name)) {
-            let Ok(stat) = self.stat(&place.of(name)).await else { continue };
-            if stat.saved >= js_sys::Date::now() - STALE {
-                continue;
-            }
-            if !is_unfinished(name) {
-                weights.push(place.of(name));
-            } else if name.contains(".json.") {
-                stale.push(place.of(name));
-                weights.extend(self.weights(&Place { folder: place.folder.clone(), json: name.clone() }).await);
-            } else {
-                stale.push(place.of(name));
-                for other in names.iter().filter(|other| is_weights(other)) {
-                    if self.stat(&place.of(other)).await.is_ok_and(|linked| linked == stat) {
-                        weights.push(place.of(other));
-                    }
-                }
-            }
-        }
-        self.forget_weights(place, weights).await;
-        for file in stale {
-            self.forget(&file).await; // last: by it the weights are found again
-        }
-    }
-}
-
-/// `weights.bin`, `weights.{...}.bin`, `group{g}-shard{i}of{n}.bin` and the like.
-fn is_weights(name: &str) -> bool {
-    name.ends_with(".bin") && (name.contains("weights") || (name.starts_with("group") && name.contains("-shard")))
 }
 
 /// The absolute path of a model's folder, in one spelling.
@@ -351,17 +302,6 @@ pub fn resolved(path: &str) -> Option<String> {
     let module = host::call(&process, "getBuiltinModule", &[&"node:path".into()]).ok()?;
     let path = path.strip_suffix("/model.json").unwrap_or(path);
     js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
-}
-
-/// Whether a name holds digits that [`unique`] gave: `*.{16 hexadecimal digits}.*`
-pub fn is_unique(name: &str) -> bool {
-    let digits = name.rsplit('.').nth(1).unwrap_or_default();
-    digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// What is written under such a name before it gets its own.
-fn is_unfinished(name: &str) -> bool {
-    name.ends_with(".tmp") && is_unique(name)
 }
 
 /// The option of Node that makes parents, or lists children's children.

@@ -97,15 +97,17 @@ impl Stored {
         let buffer = digest::from_base64(&required(data, "weight_data")?)?;
         let buffer = buffer.ok_or_else(|| corrupt(url, "weight_data", "base64", "something else"))?;
         let bytes = js::view(&buffer)?;
-        if let Some(then) = checksum_then {
-            let now = checksum([&topology, &specs], &bytes, metadata.as_ref());
-            if now != then {
-                return Err(corrupt(url, "info.checksum", &then, format!("{now} (parts of two saves)")).into());
-            }
-        }
         let lengths = (json_length(&topology, None), json_length(&specs, None), u64::from(bytes.length()));
         if let Some(damage) = size_damage(info, lengths.0, lengths.1, lengths.2, url) {
             return Err(damage.into());
+        }
+        if let Some(then) = checksum_then {
+            let now = checksum([&topology, &specs], &bytes, metadata.as_ref());
+            if now != then {
+                return Err(
+                    corrupt(url, "info.checksum", &then, format!("{now} (changed, or parts of two saves)")).into()
+                );
+            }
         }
         let metadata = metadata.as_ref().map_or(Ok(JsValue::UNDEFINED), |text| parse(text, "model_metadata", url))?;
         let parsed = |text, part| optional(text).map(|text| parse(text, part, url)).transpose();

@@ -1,0 +1,120 @@
+//! What is tidied up in a model's folder: what a save replaced, and what processes that were killed have left. Never a file that somebody
+//! still needs, or that only looks like one of ours.
+
+use super::disk::{Disk, Place, Stat, is_not_found};
+use crate::js::{self, Result};
+use crate::shard::base_name;
+
+/// Milliseconds after which what an ended process was writing is swept away.
+const STALE: f64 = 3_600_000.0;
+impl Stat {
+    /// Whether no process can still be at it.
+    fn is_stale(&self) -> bool {
+        self.saved.max(self.touched) < js_sys::Date::now() - STALE
+    }
+}
+
+impl Disk {
+    /// Removes weight files that a model JSON named which is gone: those that are called as such files are, that no other model JSON in the
+    /// folder names, and that no save is just linking. None, and `false`, if that cannot be told.
+    pub async fn forget_weights(&self, place: &Place, files: Vec<String>) -> bool {
+        if files.is_empty() {
+            return true;
+        }
+        let Ok(names) = self.names(place).await else { return false };
+        let (mut needed, mut under_way) = (Vec::new(), Vec::new());
+        for json in names {
+            if is_unfinished(&json) {
+                under_way.extend(self.stat(&place.of(&json)).await.ok().filter(|stat| !stat.is_stale()));
+            } else if json.ends_with(".json") {
+                match self.named(&Place { folder: place.folder.clone(), json }).await {
+                    Ok(named) => needed.extend(named),
+                    Err(failure) if is_not_found(&failure) => {}
+                    Err(_) => return false,
+                }
+            }
+        }
+        for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
+            let stat = self.stat(file).await;
+            if stat.is_ok_and(|stat| !under_way.iter().any(|other| other.inode == stat.inode)) {
+                self.forget(file).await;
+            }
+        }
+        true
+    }
+
+    /// The names of what is in the folder.
+    async fn names(&self, place: &Place) -> Result<Vec<String>> {
+        let names = self.call("readdir", &[&place.folder.as_str().into()], &place.folder).await?;
+        Ok(js::items(&names).iter().filter_map(js::text).collect())
+    }
+
+    /// Removes what processes that ended in the middle were writing, or were about to remove, when it is old enough that none still
+    /// can be at it: what lies beside, and the weights that a model JSON beside names or that are linked to there. A file that only looks
+    /// like one of ours is left alone.
+    pub async fn sweep(&self, place: &Place) {
+        let Ok(names) = self.names(place).await else { return };
+        let (mut beside, mut weights) = (Vec::new(), Vec::new());
+        for name in names.iter().filter(|name| is_unfinished(name)) {
+            let file = place.of(name);
+            let Some(stat) = self.stat(&file).await.ok().filter(Stat::is_stale) else { continue };
+            beside.push(file);
+            if name.contains(".json.") {
+                weights.extend(self.weights(&Place { folder: place.folder.clone(), json: name.clone() }).await);
+            }
+            for other in names.iter().filter(|other| is_weights(other)) {
+                let linked = self.stat(&place.of(other)).await;
+                weights.extend(linked.ok().filter(|linked| linked.inode == stat.inode).map(|_| place.of(other)));
+            }
+        }
+        let mut old = Vec::new();
+        for file in weights {
+            match self.stat(&file).await {
+                Ok(stat) if stat.is_stale() => old.push(file),
+                Ok(_) => return, // somebody has touched it: another time
+                Err(_) => {}
+            }
+        }
+        if self.forget_weights(place, old).await {
+            for file in beside {
+                self.forget(&file).await; // last: by it the weights are found again
+            }
+        }
+    }
+
+    /// Sees to it that a weight file is there that has just been committed. Who removed another model meanwhile may have taken it for that one's.
+    ///
+    /// # Errors
+    /// As [`Disk::call`].
+    pub async fn ensure(&self, file: &str, beside: &str, url: &str) -> Result<()> {
+        match self.stat(file).await {
+            Err(failure) if is_not_found(&failure) => {
+                self.call("link", &[&beside.into(), &file.into()], url).await.map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `weights.bin`, `weights.{...}.bin`, `group{g}-shard{i}of{n}.bin` and the like.
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".bin") && (name.contains("weights") || (name.starts_with("group") && name.contains("-shard")))
+}
+
+/// Whether it is a weight file under a name that [`unique`] made: `weights.{16 digits}.bin`, `group{g}-shard{i}of{n}.{16 digits}.bin`.
+pub fn is_unique(name: &str) -> bool {
+    let stem = without_digits(name, ".bin").unwrap_or_default();
+    stem == "weights" || (stem.starts_with("group") && stem.contains("-shard"))
+}
+
+/// What lies beside under such a name until it gets its own: `{model.json, weights.bin, ...}.{16 digits}.tmp`.
+fn is_unfinished(name: &str) -> bool {
+    without_digits(name, ".tmp").is_some_and(|name| name.ends_with(".json") || is_weights(name))
+}
+
+/// What stands before the digits of [`unique`] and this end.
+fn without_digits<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let (stem, digits) = name.strip_suffix(end)?.rsplit_once('.')?;
+    let is_ours = digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_ours.then_some(stem)
+}
