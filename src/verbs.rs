@@ -24,8 +24,8 @@ async fn open(source: &Route, cx: &Context) -> Result<Model> {
     source.open(cx).await
 }
 
-/// How often a move between stores begins again because somebody saved to the source meanwhile.
-const MOVE_ATTEMPTS: u32 = 3;
+/// How often a move between stores, or a check, is tried when somebody saves to the source meanwhile.
+const ATTEMPTS: u32 = 3;
 
 /// `save(model, target, options)`.
 pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Result<JsValue> {
@@ -143,8 +143,9 @@ pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
 
 /// The row of a model after all of it has been read; what a load would reject with is its damage. `None` when there is none.
 async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<Entry>> {
-    let mut before = None;
+    let (mut before, mut reads) = (None, 0);
     loop {
+        reads += 1;
         let outcome = read_all(store, path, cx).await;
         cx.check()?;
         // Looked at afterwards: before, it may have been another save's.
@@ -156,8 +157,11 @@ async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<En
             }
             Err(failure) => failure,
         };
-        // Damage is what is still there when the same save is read again.
-        if before == Some(row.saved()) || matches!(failure.error(), Some(Error::NotSupported { .. })) {
+        // Damage is what is still there when the same save is read again; a store's dates may be new at each look.
+        if before == Some(row.saved())
+            || reads == ATTEMPTS
+            || matches!(failure.error(), Some(Error::NotSupported { .. }))
+        {
             return Ok(Some(Entry { damage: Some(damage(failure, &store.url(path))), ..row }));
         }
         before = Some(row.saved());
@@ -224,7 +228,7 @@ type Place<'a> = (&'a AnyStore, &'a str);
 /// The signal is heard until the destination is committed: from then on the move is finished.
 async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
     let quiet = cx.quiet();
-    for attempt in 0..MOVE_ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
         let model = source.0.open(source.1, cx).await?;
         let saved = model.saved;
         let original = source.0.open(source.1, cx).await?.digest(&quiet).await?;

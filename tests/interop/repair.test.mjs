@@ -201,6 +201,16 @@ test('a save between the reading and the look is no damage', async () => {
   assert.equal((await verify('busy://m')).damage, undefined);
 });
 
+test('a damaged model of a store whose dates are new at each look is damaged all the same', async () => {
+  const { registerStore, verify } = await import(PACKAGE);
+  let looks = 0;
+  registerStore('dated', {
+    save() {}, remove() {}, load: async () => ({ ...plain('cut', 1, 400), weightData: new ArrayBuffer(4) }),
+    list: async () => ({ m: { dateSaved: new Date(++looks * 1000), modelTopologyType: 'JSON' } }),
+  });
+  assert.equal((await verify('dated://m')).damage?.code, 'ERR_CORRUPT');
+});
+
 test('an info of another writer, without sizes, is no damage', async () => {
   const page = await openIn('chromium');
   const outcome = await page.evaluate(async () => {
