@@ -1,5 +1,7 @@
 //! A model in transit: a header (all but the weights, opaque) and the weights. To and from ModelArtifacts, and its info as TF.js computes it.
 
+#[cfg(feature = "sharded")]
+use js_sys::Array;
 use js_sys::{ArrayBuffer, Date, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 
@@ -9,7 +11,7 @@ use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
 use crate::manifest::{self, RawQuantization, RawSpec, WeightSpec};
-use crate::weights::{self, Weights};
+use crate::weights::{self, Pull, Weights};
 
 /// A model on its way from a source to a sink.
 pub struct Model {
@@ -54,58 +56,140 @@ impl Model {
     /// All weight bytes in one buffer, checked against the specs; the weights are used up. `None` when the model has none.
     ///
     /// # Errors
-    /// As [`Model::pieces`]; [`Error::InvalidArgument`] when the engine has no room for one buffer.
+    /// As [`Model::pull`]; [`Error::InvalidArgument`] when the engine has no room for one buffer.
     pub async fn join(&mut self, cx: &Context) -> Result<Option<ArrayBuffer>> {
-        let is_counted = self.is_counted;
-        match self.pieces(cx).await? {
+        match self.read(cx).await? {
             None => Ok(None),
-            Some(parts) => weights::concat(&parts, |bytes| {
-                if !is_counted {
-                    cx.advance(bytes, "read")
-                }
-            })
-            .map(Some),
+            Some(parts) => weights::concat(&parts).map(Some),
         }
     }
 
-    /// All weight bytes as they are, in pieces, checked against the specs; the weights are used up. `None` when the model has none.
+    /// All weight bytes in pieces, checked and counted; the weights are used up. `None` when the model has none.
     ///
     /// # Errors
-    /// As [`Weights::pieces`].
-    pub async fn pieces(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
-        let expected = self.specs.as_deref().and_then(manifest::byte_length);
-        if !self.is_counted {
-            cx.expect(self.weights.byte_length().or(expected));
-        }
-        let weights = core::mem::replace(&mut self.weights, Weights::None);
-        let is_stream = matches!(weights, Weights::Stream(_));
-        let pieces = weights.pieces(expected, cx).await?;
-        if let Some(parts) = pieces.clone().filter(|_| is_stream) {
-            let all = Weights::Parts(parts);
-            self.check_total(all.byte_length().unwrap_or(0), &all)?;
-        }
-        Ok(pieces)
+    /// As [`Model::pull`].
+    pub async fn read(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
+        let is_counted = self.is_counted;
+        let count = |bytes| {
+            if !is_counted {
+                cx.advance(bytes, "read");
+            }
+        };
+        self.read_with(count, cx).await
     }
 
-    /// The whole as ModelArtifacts, with `weightData` where the source had it.
+    /// All weight bytes in pieces, not counted.
+    ///
+    /// # Errors
+    /// As [`Model::pull`].
+    pub async fn pieces(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
+        self.read_with(|_| (), cx).await
+    }
+
+    async fn read_with(&mut self, count: impl Fn(u64), cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
+        if matches!(self.weights, Weights::None) {
+            return Ok(None);
+        }
+        let mut pull = self.begin(cx)?;
+        let mut parts = Vec::new();
+        while let Some(part) = pull.next(cx).await? {
+            count(part.length().into());
+            parts.push(part);
+        }
+        #[cfg(feature = "sharded")]
+        if self.byte_length().is_none() {
+            // Only now the lengths of strings can be known.
+            let all = Weights::Parts(parts.clone());
+            self.check_total(weights::length(&parts), &all)?;
+        }
+        Ok(Some(parts))
+    }
+
+    /// The weights, to be pulled, checked against the specs; they are used up.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`], the signal's reason, what the source says: then, or by what is pulled.
+    #[cfg(feature = "sharded")]
+    pub async fn pull(&mut self, cx: &Context) -> Result<Pull> {
+        if self.byte_length().is_none() && !self.weights.is_here() {
+            // Strings: how many bytes there must be only they can tell.
+            self.weights = self.pieces(cx).await?.map_or(Weights::None, Weights::Parts);
+        }
+        self.begin(cx)
+    }
+
+    pub fn begin(&mut self, cx: &Context) -> Result<Pull> {
+        let weights = core::mem::replace(&mut self.weights, Weights::None);
+        let expected = self.byte_length();
+        if !self.is_counted {
+            cx.expect(weights.byte_length().or(expected));
+        }
+        // Those that are here have been measured, strings and all.
+        Pull::new(weights, expected)
+    }
+
+    /// Bytes that the specs describe; `None` without specs, and when strings hide it.
+    pub fn byte_length(&self) -> Option<u64> {
+        self.specs.as_deref().and_then(manifest::byte_length)
+    }
+
+    /// The weights' bytes, spec by spec; `None` without specs, and when strings hide it.
+    #[cfg(feature = "sharded")]
+    pub fn weight_lengths(&self) -> Option<Vec<u64>> {
+        self.specs.as_ref()?.iter().map(WeightSpec::byte_length).collect()
+    }
+
+    /// The whole as ModelArtifacts, with `weightData` in one buffer where the source had it.
     ///
     /// # Errors
     /// As [`Model::join`].
     pub async fn into_artifacts(mut self, cx: &Context) -> Result<Object> {
         let data = self.join(cx).await?;
-        Ok(self.header.with_weights(data.as_ref()))
+        Ok(self.header.with_weights(data.as_ref().map(AsRef::as_ref)))
+    }
+
+    /// The whole as a load gives it: `weightData` is one buffer, or a list where the model is stored in several; TF.js takes both.
+    ///
+    /// # Errors
+    /// As [`Model::pull`].
+    pub async fn into_loaded(mut self, cx: &Context) -> Result<Object> {
+        #[cfg(feature = "sharded")]
+        if cx.flag("stream")? {
+            return self.into_streamed(cx);
+        }
+        let parts = self.read(cx).await?;
+        #[cfg(feature = "sharded")]
+        if let Some(parts) = parts.as_ref().filter(|parts| parts.len() > 1)
+            && !cx.flag("joined")?
+        {
+            let buffers: Result<Vec<ArrayBuffer>> =
+                parts.iter().map(|part| weights::concat(core::slice::from_ref(part))).collect();
+            return Ok(self.header.with_weights(Some(&buffers?.iter().collect::<Array>())));
+        }
+        let data = parts.map(|parts| weights::concat(&parts)).transpose()?;
+        Ok(self.header.with_weights(data.as_ref().map(AsRef::as_ref)))
+    }
+
+    /// The model with `getWeightStream` instead of its weights. Each call opens a stream, of a stream's the only one.
+    #[cfg(feature = "sharded")]
+    fn into_streamed(mut self, cx: &Context) -> Result<Object> {
+        let artifacts = self.header.with_weights(None);
+        let expected = self.byte_length().filter(|_| !self.weights.is_here());
+        let weights = core::mem::replace(&mut self.weights, Weights::None);
+        js::set(&artifacts, "getWeightStream", &weights::stream::opener(weights, expected, cx.unseen()));
+        Ok(artifacts)
     }
 
     /// A checksum of everything that the model holds, the same wherever it is stored: what a store could not keep shows.
     ///
     /// # Errors
-    /// As [`Model::join`].
+    /// As [`Model::pull`].
     pub async fn digest(mut self, cx: &Context) -> Result<String> {
-        let data = self.join(cx).await?;
         let mut digest = Digest::default();
         digest.text(Some(&self.header.canonical()?));
-        if let Some(data) = data {
-            digest.bytes(&js::view(&data)?);
+        let mut pull = self.begin(cx)?;
+        while let Some(part) = pull.next(cx).await? {
+            digest.bytes(&part);
         }
         Ok(digest.finish())
     }
@@ -203,7 +287,7 @@ impl Header {
     }
 
     /// ModelArtifacts with these weights.
-    pub fn with_weights(&self, data: Option<&ArrayBuffer>) -> Object {
+    pub fn with_weights(&self, data: Option<&JsValue>) -> Object {
         let artifacts = Object::assign(&Object::new(), &self.0);
         match data {
             Some(data) => js::set(&artifacts, "weightData", data),

@@ -18,6 +18,12 @@ pub enum Failure {
     Thrown(JsValue),
 }
 
+/// That only the larger build can do this: the entry (`core.js`, which has this text, too) asks it then, and nobody else sees it.
+#[cfg(not(feature = "sharded"))]
+pub fn needs_more() -> Failure {
+    Failure::Thrown("tfpersist: the larger build".into())
+}
+
 impl Failure {
     /// One of ours.
     pub fn known(error: Error, cause: Option<JsValue>) -> Self {

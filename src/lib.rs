@@ -35,7 +35,7 @@ mod url;
 mod artifacts;
 mod context;
 mod digest;
-#[cfg(feature = "transfers")]
+#[cfg(feature = "sharded")]
 mod host;
 mod idb;
 mod info;

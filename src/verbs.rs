@@ -14,7 +14,6 @@ use crate::js::{self, Failure, Result};
 use crate::registry::{self, AnyStore};
 use crate::route::Route;
 use crate::store::{Entry, Store, Which, corrupt};
-use crate::weights;
 
 #[cfg(feature = "transfers")]
 use crate::cache::open;
@@ -42,7 +41,7 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
 }
 
 async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
-    let artifacts = open(&Route::to_load(source, cx)?, cx).await?.into_artifacts(cx).await?;
+    let artifacts = open(&Route::to_load(source, cx)?, cx).await?.into_loaded(cx).await?;
     cx.check()?;
     #[cfg(feature = "transfers")]
     let _ = js_sys::Reflect::delete_property(&artifacts, &crate::cache::FIELD.into()); // the store's own business
@@ -171,8 +170,13 @@ async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<En
 /// When it was saved, and its info, if it can be told.
 async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<f64>, Option<Info>)> {
     let mut model = store.open(path, cx).await?;
-    let pieces = model.pieces(cx).await?.unwrap_or_default();
-    let info = model.header.info(weights::length(&pieces)).ok();
+    let mut bytes = 0_u64;
+    let mut pull = model.begin(cx)?;
+    while let Some(piece) = pull.next(cx).await? {
+        // Looked at and dropped: a model may be larger than the memory.
+        bytes += u64::from(piece.length());
+    }
+    let info = model.header.info(bytes).ok();
     Ok((model.saved, info.map(|info| info.saved_at(model.saved.unwrap_or(info.saved)))))
 }
 

@@ -3,9 +3,18 @@
 use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::context::Context;
 use crate::error::Error;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
+
+#[cfg_attr(not(feature = "sharded"), path = "weights/none_lazy.rs")]
+mod lazy;
+mod pull;
+#[cfg(feature = "sharded")]
+pub mod stream;
+
+#[cfg(feature = "sharded")]
+pub use lazy::{Chunk, Chunks};
+pub use pull::Pull;
 
 /// Where the chunks come from.
 pub enum Weights {
@@ -14,7 +23,11 @@ pub enum Weights {
     /// Buffers that the caller, or a store, holds.
     Parts(Vec<Uint8Array>),
     /// A stream that is read once.
+    #[cfg(feature = "sharded")]
     Stream(JsValue),
+    /// Blobs, and what a store reads when it is asked for.
+    #[cfg(feature = "sharded")]
+    Chunks(Chunks),
 }
 
 impl Weights {
@@ -32,21 +45,17 @@ impl Weights {
         }
     }
 
-    /// Those of a `weightData`.
+    /// Those of a `weightData`: bytes, a list of them, or what the larger build reads as it is needed, Blobs and a stream.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for anything but bytes.
+    /// [`Error::InvalidArgument`] for anything else.
     pub fn of_data(data: &JsValue) -> Result<Self> {
         let pieces = if js::is_array(data) { js::items(data) } else { vec![data.clone()] };
         let parts: Option<Vec<_>> = pieces.iter().map(js::bytes).collect();
-        let wrong = || {
-            Error::argument(
-                "weightData",
-                "it must be an ArrayBuffer below 4 GiB, not transferred away, or an array of them",
-            )
-            .into()
-        };
-        parts.map(Weights::Parts).ok_or_else(wrong)
+        match parts {
+            Some(parts) => Ok(Weights::Parts(parts)),
+            None => lazy::of_data(data, &pieces),
+        }
     }
 
     /// A stream's.
@@ -54,11 +63,7 @@ impl Weights {
     /// # Errors
     /// [`Error::InvalidArgument`] for what is no stream; what a locked one throws.
     pub fn of_stream(stream: &JsValue) -> Result<Self> {
-        let wrong = || Error::argument("getWeightStream", "it must give a ReadableStream");
-        let get_reader = js::method(stream, "getReader").ok_or_else(wrong)?;
-        // A locked stream throws here.
-        let reader = get_reader.call0(stream).map_err(js::thrown)?;
-        Ok(Weights::Stream(reader))
+        lazy::of_stream(stream)
     }
 
     /// Bytes in all, when known before reading.
@@ -66,7 +71,26 @@ impl Weights {
         match self {
             Weights::None => Some(0),
             Weights::Parts(parts) => Some(length(parts)),
+            #[cfg(feature = "sharded")]
             Weights::Stream(_) => None,
+            #[cfg(feature = "sharded")]
+            Weights::Chunks(chunks) => Some(chunks.byte_length()),
+        }
+    }
+
+    /// Whether the bytes are all here, so that reading them is no work.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Weights::None | Weights::Parts(_))
+    }
+
+    /// The same once more, but for a stream, which is read once.
+    #[cfg(feature = "sharded")]
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Weights::None => Some(Weights::None),
+            Weights::Parts(parts) => Some(Weights::Parts(parts.clone())),
+            Weights::Stream(_) => None,
+            Weights::Chunks(chunks) => Some(Weights::Chunks(chunks.clone())),
         }
     }
 
@@ -75,24 +99,12 @@ impl Weights {
         let parts = if let Weights::Parts(parts) = self { &parts[..] } else { &[] };
         Numbers { parts, before: 0 }
     }
+}
 
-    /// All bytes, in the pieces in which they are; a stream is read to its end. `expected` is what the specs describe, when they tell.
-    ///
-    /// # Errors
-    /// [`Error::SizeMismatch`] when a stream has more or fewer bytes; the signal's reason; what the stream throws.
-    pub async fn pieces(self, expected: Option<u64>, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
-        match self {
-            Weights::None => Ok(None),
-            Weights::Parts(parts) => Ok(Some(parts)),
-            Weights::Stream(reader) => {
-                let drained = drain(&reader, expected, cx).await;
-                if drained.is_err() {
-                    cancel(&reader);
-                }
-                drained.map(Some)
-            }
-        }
-    }
+fn wrong_data() -> Failure {
+    let why =
+        "it must be an ArrayBuffer below 4 GiB, not transferred away, a Blob, an array of them, or a ReadableStream";
+    Error::argument("weightData", why).into()
 }
 
 /// Numbers among the bytes of all parts, one after the other: there may be millions, the lengths of strings.
@@ -139,16 +151,15 @@ pub fn length(parts: &[Uint8Array]) -> u64 {
     parts.iter().map(|part| u64::from(part.length())).sum()
 }
 
-/// All parts in one buffer. A model that is in one already is not copied. `count` hears of the bytes of each part.
+/// All parts in one buffer. A model that is in one already is not copied.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] when the engine has no room for it, or a part was transferred away.
-pub fn concat(parts: &[Uint8Array], count: impl Fn(u64)) -> Result<ArrayBuffer> {
+pub fn concat(parts: &[Uint8Array]) -> Result<ArrayBuffer> {
     if let [part] = parts
         && js::get(&part.buffer(), "byteLength") == f64::from(part.length())
         && part.buffer().is_instance_of::<ArrayBuffer>()
     {
-        count(u64::from(part.length()));
         return Ok(part.buffer());
     }
     let buffer = js::allocate(length(parts))?;
@@ -157,32 +168,6 @@ pub fn concat(parts: &[Uint8Array], count: impl Fn(u64)) -> Result<ArrayBuffer> 
     for part in parts {
         js::copy_into(&joined, part, offset)?;
         offset += part.length();
-        count(u64::from(part.length()));
     }
     Ok(buffer)
-}
-
-/// Reads a stream to its end, but never more than one chunk beyond what is expected.
-async fn drain(reader: &JsValue, expected: Option<u64>, cx: &Context) -> Result<Vec<Uint8Array>> {
-    let unreadable = || Error::argument("getWeightStream", "its reader has no read()");
-    let read = js::method(reader, "read").ok_or_else(unreadable)?;
-    let mut parts = Vec::new();
-    loop {
-        let result = cx.settled(read.call0(reader)).await?;
-        if js::get(&result, "done").is_truthy() {
-            break;
-        }
-        let wrong = || Error::argument("getWeightStream", "its chunks must be ArrayBuffers or typed arrays");
-        parts.push(js::bytes(&js::get(&result, "value")).ok_or_else(wrong)?);
-        if expected.is_some_and(|expected| length(&parts) > expected) {
-            break;
-        }
-    }
-    match expected {
-        Some(expected) if length(&parts) != expected => {
-            let file = "getWeightStream".to_owned();
-            Err(Error::SizeMismatch { file, expected, received: length(&parts) }.into())
-        }
-        _ => Ok(parts),
-    }
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
 use crate::model_files::{ModelFile, ModelFiles};
-use crate::weights::Weights;
+use crate::weights::{Pull, Weights};
 
 /// How an entry is packed.
 pub struct Packed {
@@ -51,12 +51,17 @@ impl Packed {
         let inflate = host::construct("DecompressionStream", &[&"deflate-raw".into()]).map_err(broken)?;
         let stream = host::call(blob, "stream", &[]).map_err(js::thrown)?;
         let stream = host::call(&stream, "pipeThrough", &[&inflate]).map_err(js::thrown)?;
-        let pieces = match Weights::of_stream(&stream)?.pieces(Some(self.size), cx).await {
-            Ok(pieces) => pieces.unwrap_or_default(),
-            Err(js::Failure::Thrown(cause)) => return Err(cx.check().err().unwrap_or_else(|| broken(cause))),
-            Err(failure) => return Err(failure),
-        };
-        js::view(&crate::weights::concat(&pieces, |_| ())?)
+        let mut pull = Pull::new(Weights::of_stream(&stream)?, Some(self.size))?;
+        let mut pieces = Vec::new();
+        loop {
+            match pull.next(cx).await {
+                Ok(Some(piece)) => pieces.push(piece),
+                Ok(None) => break,
+                Err(js::Failure::Thrown(cause)) => return Err(cx.check().err().unwrap_or_else(|| broken(cause))),
+                Err(failure) => return Err(failure),
+            }
+        }
+        js::view(&crate::weights::concat(&pieces)?)
     }
 }
 

@@ -1,0 +1,107 @@
+//! Weights that are not here yet: a stream, Blobs, what a store reads when it is asked for.
+
+use core::any::Any;
+use std::rc::Rc;
+
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::JsValue;
+
+use super::{Weights, wrong_data};
+use crate::error::Error;
+use crate::host;
+use crate::js::{self, Result};
+
+/// Bytes of a Blob that are read in one go.
+const SLICE: u64 = 16 << 20;
+
+/// A sequence of chunks that can be read, also more than once.
+#[derive(Clone)]
+pub struct Chunks {
+    /// In turn.
+    pub list: Vec<Chunk>,
+    /// What errors name: the URL of a store's model, or `weightData`.
+    pub of: Rc<str>,
+    /// What must live until they have been read, for example a lock.
+    pub guard: Option<Rc<dyn Any>>,
+}
+
+/// Says what is wrong with bytes that were read.
+pub type Check = Rc<dyn Fn(&Uint8Array) -> Result<()>>;
+
+/// Some bytes that are somewhere else.
+#[derive(Clone)]
+pub struct Chunk {
+    /// How many.
+    pub bytes: u64,
+    /// A Blob, or whatever has its `arrayBuffer()`.
+    pub source: JsValue,
+    /// How they are checked, beyond their number.
+    pub check: Option<Check>,
+}
+
+impl Chunks {
+    /// Bytes of all.
+    pub fn byte_length(&self) -> u64 {
+        self.list.iter().fold(0, |sum, chunk| sum.saturating_add(chunk.bytes))
+    }
+
+    /// Blobs, which are read a slice at a time.
+    ///
+    /// # Errors
+    /// What the engine throws at the cutting.
+    pub fn of_blobs(blobs: &[JsValue], of: &str) -> Result<Self> {
+        let mut list = Vec::new();
+        for blob in blobs {
+            let size = host::size(blob);
+            let mut start = 0;
+            while start < size {
+                let end = size.min(start + SLICE);
+                let ends = [&(start as f64).into(), &(end as f64).into()];
+                let source = host::call(blob, "slice", &ends).map_err(js::thrown)?;
+                list.push(Chunk { bytes: end - start, source, check: None });
+                start = end;
+            }
+        }
+        Ok(Self { list, of: of.into(), guard: None })
+    }
+
+    /// Begins to read a chunk.
+    pub(super) fn begin(chunk: &Chunk) -> core::result::Result<Promise, JsValue> {
+        let promise = js::resolve(&host::call(&chunk.source, "arrayBuffer", &[])?)?;
+        // Who asked may fail for another reason before this is awaited: then nobody shall be told of an unhandled rejection.
+        let _ = Promise::all_settled(&Array::of1(&promise));
+        Ok(promise)
+    }
+
+    /// The bytes of a chunk, checked.
+    pub(super) fn finish(&self, chunk: &Chunk, read: &JsValue) -> Result<Uint8Array> {
+        let bytes = js::bytes(read).unwrap_or_default();
+        if let Some(check) = &chunk.check {
+            check(&bytes)?;
+        } else if u64::from(bytes.length()) != chunk.bytes {
+            let (file, received) = (self.of.to_string(), u64::from(bytes.length()));
+            return Err(Error::SizeMismatch { file, expected: chunk.bytes, received }.into());
+        }
+        Ok(bytes)
+    }
+}
+
+/// Whether this has bytes that can be asked for.
+fn is_blob(value: &JsValue) -> bool {
+    js::method(value, "arrayBuffer").is_some() && js::method(value, "slice").is_some()
+}
+
+pub(super) fn of_data(data: &JsValue, pieces: &[JsValue]) -> Result<Weights> {
+    if !pieces.is_empty() && pieces.iter().all(is_blob) {
+        return Chunks::of_blobs(pieces, "weightData").map(Weights::Chunks);
+    }
+    if js::method(data, "getReader").is_some() { of_stream(data) } else { Err(wrong_data()) }
+}
+
+pub(super) fn of_stream(stream: &JsValue) -> Result<Weights> {
+    let wrong = || Error::argument("getWeightStream", "it must give a ReadableStream");
+    let get_reader = js::method(stream, "getReader").ok_or_else(wrong)?;
+    // A locked stream throws here.
+    let reader = get_reader.call0(stream).map_err(js::thrown)?;
+    Ok(Weights::Stream(reader))
+}

@@ -1,0 +1,153 @@
+//! Weights, pulled: one piece after the other, and no more in memory than a few of them.
+
+#[cfg(feature = "sharded")]
+use std::collections::VecDeque;
+
+use js_sys::Uint8Array;
+#[cfg(feature = "sharded")]
+use js_sys::{Function, Promise};
+#[cfg(feature = "sharded")]
+use wasm_bindgen::JsValue;
+
+use super::Weights;
+#[cfg(feature = "sharded")]
+use super::{Chunk, Chunks, cancel};
+use crate::context::Context;
+use crate::error::Error;
+#[cfg(feature = "sharded")]
+use crate::js;
+use crate::js::Result;
+
+/// Chunks that are being read while the first of them is awaited.
+#[cfg(feature = "sharded")]
+const AHEAD: usize = 3;
+
+/// The bytes of a model's weights, in turn. When it is dropped before the end, a stream is cancelled.
+pub struct Pull {
+    source: Source,
+    expected: Option<u64>,
+    received: u64,
+}
+
+enum Source {
+    Parts(std::vec::IntoIter<Uint8Array>),
+    #[cfg(feature = "sharded")]
+    Stream(Stream),
+    #[cfg(feature = "sharded")]
+    Chunks {
+        chunks: Chunks,
+        next: usize,
+        ahead: VecDeque<(Chunk, core::result::Result<Promise, JsValue>)>,
+    },
+}
+
+impl Pull {
+    /// Pulls these weights, of which there must be `expected` bytes, if that is known.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a stream whose reader cannot read.
+    pub fn new(weights: Weights, expected: Option<u64>) -> Result<Self> {
+        let source = match weights {
+            Weights::None => Source::Parts(Vec::new().into_iter()),
+            Weights::Parts(parts) => Source::Parts(parts.into_iter()),
+            #[cfg(feature = "sharded")]
+            Weights::Stream(reader) => Source::Stream(Stream::new(reader)?),
+            #[cfg(feature = "sharded")]
+            Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
+        };
+        Ok(Self { source, expected, received: 0 })
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::SizeMismatch`] for more or fewer bytes than expected; the signal's reason; what the source says.
+    pub async fn next(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
+        let bytes = self.source.next(cx).await?;
+        self.received = self.received.saturating_add(bytes.as_ref().map_or(0, |bytes| bytes.length().into()));
+        let (is_end, received) = (bytes.is_none(), self.received);
+        match self.expected {
+            // A stream that has too many is not read to its end.
+            Some(expected) if received > expected || (is_end && received < expected) => {
+                Err(Error::SizeMismatch { file: self.source.name(), expected, received }.into())
+            }
+            _ => Ok(bytes),
+        }
+    }
+}
+
+impl Source {
+    async fn next(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
+        match self {
+            Source::Parts(parts) => {
+                cx.check()?;
+                Ok(parts.next())
+            }
+            #[cfg(feature = "sharded")]
+            Source::Stream(stream) => stream.next(cx).await,
+            #[cfg(feature = "sharded")]
+            Source::Chunks { chunks, next, ahead } => {
+                while ahead.len() <= AHEAD
+                    && let Some(chunk) = chunks.list.get(*next)
+                {
+                    ahead.push_back((chunk.clone(), Chunks::begin(chunk)));
+                    *next += 1;
+                }
+                let Some((chunk, reading)) = ahead.pop_front() else { return Ok(None) };
+                match cx.settled(reading.map(JsValue::from)).await {
+                    Ok(read) => chunks.finish(&chunk, &read).map(Some),
+                    Err(js::Failure::Thrown(cause)) => {
+                        cx.check()?;
+                        Err(js::storage(&chunks.of, 0)(cause))
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
+        }
+    }
+
+    /// What an error calls it.
+    fn name(&self) -> String {
+        match self {
+            #[cfg(feature = "sharded")]
+            Source::Stream(_) => "getWeightStream".into(),
+            _ => "weightData".into(),
+        }
+    }
+}
+
+/// A stream that is being read.
+#[cfg(feature = "sharded")]
+struct Stream {
+    reader: JsValue,
+    read: Function,
+    is_done: bool,
+}
+
+#[cfg(feature = "sharded")]
+impl Stream {
+    fn new(reader: JsValue) -> Result<Self> {
+        let unreadable = || Error::argument("getWeightStream", "its reader has no read()");
+        let read = js::method(&reader, "read").ok_or_else(unreadable)?;
+        Ok(Self { reader, read, is_done: false })
+    }
+
+    async fn next(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
+        let result = cx.settled(self.read.call0(&self.reader)).await?;
+        if js::get(&result, "done").is_truthy() {
+            self.is_done = true;
+            return Ok(None);
+        }
+        let wrong = || Error::argument("getWeightStream", "its chunks must be ArrayBuffers or typed arrays").into();
+        js::bytes(&js::get(&result, "value")).map(Some).ok_or_else(wrong)
+    }
+}
+
+#[cfg(feature = "sharded")]
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.is_done {
+            cancel(&self.reader);
+        }
+    }
+}
