@@ -47,7 +47,10 @@ impl Model {
     pub fn new(header: Header, weights: Weights) -> Result<Self> {
         let specs = header.specs()?;
         let model = Self { header, weights, specs, saved: None, is_counted: false };
-        if let Some(received) = model.weights.byte_length() {
+        // How long strings are, only bytes that are here can tell.
+        if let Some(received) = model.weights.byte_length()
+            && (model.weights.is_here() || model.byte_length().is_some())
+        {
             model.check_total(received, &model.weights)?;
         }
         Ok(model)
@@ -90,7 +93,7 @@ impl Model {
         if matches!(self.weights, Weights::None) {
             return Ok(None);
         }
-        let mut pull = self.begin(cx)?;
+        let mut pull = self.begin(cx);
         let mut parts = Vec::new();
         while let Some(part) = pull.next(cx).await? {
             count(part.length().into());
@@ -115,10 +118,10 @@ impl Model {
             // Strings: how many bytes there must be only they can tell.
             self.weights = self.pieces(cx).await?.map_or(Weights::None, Weights::Parts);
         }
-        self.begin(cx)
+        Ok(self.begin(cx))
     }
 
-    pub fn begin(&mut self, cx: &Context) -> Result<Pull> {
+    pub fn begin(&mut self, cx: &Context) -> Pull {
         let weights = core::mem::replace(&mut self.weights, Weights::None);
         let expected = self.byte_length();
         if !self.is_counted {
@@ -187,7 +190,7 @@ impl Model {
     pub async fn digest(mut self, cx: &Context) -> Result<String> {
         let mut digest = Digest::default();
         digest.text(Some(&self.header.canonical()?));
-        let mut pull = self.begin(cx)?;
+        let mut pull = self.begin(cx);
         while let Some(part) = pull.next(cx).await? {
             digest.bytes(&part);
         }
@@ -344,6 +347,7 @@ impl Header {
             topology_bytes: bytes(self.json("modelTopology")?),
             specs_bytes: bytes(self.json("weightSpecs")?),
             weight_bytes,
+            is_sharded: false,
         })
     }
 

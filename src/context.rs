@@ -25,9 +25,28 @@ pub struct Context {
     pub is_thorough: Cell<bool>,
     /// IndexedDB's durability hint.
     pub durability: Option<String>,
+    /// What is saved must be dated later than this, in milliseconds since 1970: that of a twin in another layout.
+    pub later_than: Cell<Option<f64>>,
     signal: Option<AbortSignal>,
     on_progress: Option<Function>,
     progress: RefCell<Progress>,
+}
+
+impl Default for Context {
+    /// For what happens without a caller.
+    fn default() -> Self {
+        Self {
+            options: Object::new(),
+            overwrite: true,
+            needs_weights: Cell::default(),
+            is_thorough: Cell::default(),
+            durability: None,
+            later_than: Cell::default(),
+            signal: None,
+            on_progress: None,
+            progress: RefCell::default(),
+        }
+    }
 }
 
 impl Context {
@@ -55,6 +74,7 @@ impl Context {
             needs_weights: Cell::new(false),
             is_thorough: Cell::new(false),
             durability: options::durability(&options)?,
+            later_than: Cell::default(),
             signal: options::signal(&options)?,
             on_progress: options::option(&options, "onProgress", "a function")?,
             progress: RefCell::default(),
@@ -75,6 +95,12 @@ impl Context {
         }
     }
 
+    /// The later of both dates that a save must be later than: that of what it replaces, and that of a twin.
+    pub fn replaced(&self, saved: Option<f64>) -> Option<f64> {
+        let later = self.later_than.get();
+        saved.map(|saved| later.map_or(saved, |later| later.max(saved))).or(later)
+    }
+
     /// The caller's signal.
     pub fn signal(&self) -> Option<&AbortSignal> {
         self.signal.as_ref()
@@ -84,13 +110,11 @@ impl Context {
     pub fn quiet(&self) -> Self {
         Self {
             options: self.options.clone(),
-            overwrite: true,
             needs_weights: self.needs_weights.clone(),
             is_thorough: self.is_thorough.clone(),
             durability: self.durability.clone(),
-            signal: None,
-            on_progress: None,
-            progress: RefCell::default(),
+            later_than: self.later_than.clone(),
+            ..Self::default()
         }
     }
 

@@ -66,6 +66,29 @@ impl Digest {
     }
 }
 
+/// Bytes of an origin's secret.
+#[cfg(feature = "sharded")]
+pub const SECRET: usize = 192;
+
+/// Hashes of pieces, keyed with a secret of the origin: who makes a model file cannot know what its pieces will be called.
+#[cfg(feature = "sharded")]
+pub struct Key([u8; SECRET]);
+
+#[cfg(feature = "sharded")]
+impl Key {
+    /// The key of a secret; `None` when it has another length.
+    pub fn new(secret: &[u8]) -> Option<Self> {
+        secret.try_into().ok().map(Self)
+    }
+
+    /// The hash of these bytes, one after the other.
+    pub fn hash(&self, parts: &[Uint8Array]) -> u128 {
+        let mut hash = xxhash_rust::xxh3::Xxh3Builder::new().with_secret(self.0).build();
+        parts.iter().for_each(|part| through_window(part, |seen| hash.update(seen)));
+        hash.digest128()
+    }
+}
+
 /// Standard base64 with padding. The engine's own encoder where there is one.
 ///
 /// # Errors

@@ -110,8 +110,16 @@ impl Connection {
     /// # Errors
     /// [`Error::Storage`].
     pub fn write(&self, stores: &[&str], cx: &Context) -> Result<Transaction> {
+        self.write_with(stores, cx.durability.as_deref())
+    }
+
+    /// The same with a durability of its own.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn write_with(&self, stores: &[&str], durability: Option<&str>) -> Result<Transaction> {
         let options = Object::new();
-        if let Some(durability) = &cx.durability {
+        if let Some(durability) = durability {
             js::set(&options, "durability", &durability.into());
         }
         self.begin(stores, "readwrite", &options)
@@ -122,6 +130,17 @@ impl Connection {
         let transaction = db.transaction(&crate::context::strings(stores), mode, options);
         Ok(Transaction::new(transaction.map_err(js::storage(&self.url, 0))?, &self.url))
     }
+}
+
+/// Whether there is a database of that name. Where the engine does not tell: yes.
+#[cfg(feature = "sharded")]
+pub async fn exists(name: &str) -> bool {
+    let Ok(factory) = factory() else { return false };
+    let Some(databases) = js::method(&factory, "databases") else { return true };
+    let listed = databases.call0(&factory).and_then(|listed| js::resolve(&listed));
+    let Ok(listed) = listed else { return true };
+    let Ok(listed) = JsFuture::from(listed).await else { return true };
+    js::items(&listed).iter().any(|database| js::get(database, "name") == name)
 }
 
 fn factory() -> Result<IdbFactory> {

@@ -17,6 +17,8 @@ pub struct Info {
     pub specs_bytes: u64,
     /// Bytes of the weights.
     pub weight_bytes: u64,
+    /// Whether it lies in shards, in a store where it could also be as TF.js stores it.
+    pub is_sharded: bool,
 }
 
 /// The latest date that JavaScript knows, in milliseconds since 1970.
@@ -37,6 +39,7 @@ impl Info {
             topology_bytes: bytes("modelTopologyBytes")?,
             specs_bytes: bytes("weightSpecsBytes")?,
             weight_bytes: bytes("weightDataBytes")?,
+            is_sharded: false,
         })
     }
 
@@ -48,6 +51,9 @@ impl Info {
         js::set(&info, "modelTopologyBytes", &(self.topology_bytes as f64).into());
         js::set(&info, "weightSpecsBytes", &(self.specs_bytes as f64).into());
         js::set(&info, "weightDataBytes", &(self.weight_bytes as f64).into());
+        if self.is_sharded {
+            js::set(&info, "layout", &"sharded".into());
+        }
         info
     }
 

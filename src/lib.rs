@@ -26,6 +26,8 @@ mod error;
 mod manifest;
 #[cfg(feature = "transfers")]
 mod parallel;
+#[cfg(feature = "sharded")]
+mod pieces;
 mod progress;
 #[cfg(feature = "transfers")]
 mod shard;
@@ -55,6 +57,8 @@ mod transfer;
 // Floor 3: routes and verbs.
 #[cfg(feature = "transfers")]
 mod cache;
+#[cfg(feature = "sharded")]
+mod layouts;
 mod registry;
 mod route;
 mod verbs;
@@ -155,6 +159,17 @@ pub async fn move_model(source: JsValue, destination: JsValue, options: JsValue)
 #[wasm_bindgen(js_name = removeModel, skip_typescript)]
 pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
     Ok(verbs::remove_model(&url, &options).await?)
+}
+
+/// Removes the bytes of large models that nothing needs any more: what was replaced, removed, or left by a save that died. It happens by
+/// itself, too; this waits for it, and resolves with the bytes that were freed.
+///
+/// # Errors
+/// As [`save`].
+#[cfg(feature = "sharded")]
+#[wasm_bindgen(skip_typescript)]
+pub async fn sweep(options: JsValue) -> Result<JsValue, JsValue> {
+    Ok(verbs::sweep(&options).await?)
 }
 
 /// Shares the registry `{ saveRouters, loadRouters, stores, memory, changed }` with the JavaScript entry; `stores` is a `Map` from scheme to

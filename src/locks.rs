@@ -19,11 +19,24 @@ impl Drop for Lock {
     }
 }
 
-/// Waits for the lock of that name.
+/// Waits for the lock of that name, for oneself alone.
 ///
 /// # Errors
 /// The signal's reason.
 pub async fn exclusive(name: &str, cx: &Context) -> Result<Lock> {
+    request(name, "exclusive", cx).await
+}
+
+/// Waits for the lock of that name, together with others who share it.
+///
+/// # Errors
+/// The signal's reason.
+#[cfg(feature = "sharded")]
+pub async fn shared(name: &str, cx: &Context) -> Result<Lock> {
+    request(name, "shared", cx).await
+}
+
+async fn request(name: &str, mode: &str, cx: &Context) -> Result<Lock> {
     let locks = manager();
     let Some(request) = js::method(&locks, "request") else { return Ok(Lock(None)) };
     let mut release = None;
@@ -35,6 +48,7 @@ pub async fn exclusive(name: &str, cx: &Context) -> Result<Lock> {
             held
         });
         let options = Object::new();
+        js::set(&options, "mode", &mode.into());
         if let Some(signal) = cx.signal() {
             js::set(&options, "signal", signal);
         }
@@ -54,6 +68,15 @@ pub async fn exclusive(name: &str, cx: &Context) -> Result<Lock> {
         // Refused, for example in a document that is being unloaded or has an opaque origin: go on as where there are none.
         Err(_) => cx.check().map(|()| Lock(None)),
     }
+}
+
+/// The names of all locks that are held in this origin; `None` where there are no locks.
+pub async fn held(cx: &Context) -> Option<Vec<String>> {
+    let locks = manager();
+    let query = js::method(&locks, "query")?;
+    let answer = cx.settled(query.call0(&locks)).await.ok()?;
+    let names = js::items(&js::get(&answer, "held")).into_iter();
+    Some(names.filter_map(|lock| js::text(&js::get(&lock, "name"))).collect())
 }
 
 fn manager() -> JsValue {
@@ -92,12 +115,8 @@ pub async fn leave_note(name: &str, words: i64, cx: &Context) {
 
 /// The note with the greatest words at the lock of that name.
 pub async fn last_note(name: &str, cx: &Context) -> Option<Note> {
-    let locks = manager();
-    let query = js::method(&locks, "query")?;
-    let answer = cx.settled(query.call0(&locks)).await.ok()?;
     let mine = HERE.with(|here| here.to_bits().to_string());
-    let notes = js::items(&js::get(&answer, "held")).into_iter().filter_map(|lock| {
-        let lock = js::text(&js::get(&lock, "name"))?;
+    let notes = held(cx).await?.into_iter().filter_map(|lock| {
         let (whose, rest) = lock.strip_prefix(NOTE)?.split_once('#')?;
         let (words, _) = rest.split_once('#').filter(|(_, of)| *of == name)?;
         Some(Note { words: words.parse().ok()?, is_mine: whose == mine })

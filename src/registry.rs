@@ -10,28 +10,33 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Result};
+#[cfg(feature = "sharded")]
+use crate::layouts::IndexedDb;
 use crate::store::custom::Custom;
 #[cfg(feature = "node")]
 use crate::store::file_system::FileSystem;
+#[cfg(not(feature = "sharded"))]
 use crate::store::indexed_db::IndexedDb;
 use crate::store::local_storage::LocalStorage;
 use crate::store::memory::{self, Memory};
 use crate::store::{Entry, Store, Which};
+#[cfg(feature = "sharded")]
+use crate::store::{pool::Pool, sharded::Sharded};
 use crate::url::ModelUrl;
 
 /// One line a store: the rest of the house finds it here.
 macro_rules! stores {
-    ($($(#[$when:meta])* $scheme:literal => $store:ident),+ $(,)?) => {
+    ($($(#[$when:meta])* $scheme:literal => $store:ident($medium:ident $(($pool:expr))?)),+ $(,)?) => {
         /// The schemes of the stores that come with the package.
         pub const SCHEMES: &[&str] = &[$($(#[$when])* $scheme),+];
 
         /// Any store: static dispatch.
         #[derive(Clone)]
-        pub enum AnyStore { $($(#[$when])* #[doc = $scheme] $store($store),)+ #[doc = "registered"] Custom(Custom) }
+        pub enum AnyStore { $($(#[$when])* #[doc = $scheme] $store($medium),)+ #[doc = "registered"] Custom(Custom) }
 
         impl AnyStore {
             fn built_in(scheme: &str) -> Option<Self> {
-                match scheme { $($(#[$when])* $scheme => Some(Self::$store($store)),)+ _ => None }
+                match scheme { $($(#[$when])* $scheme => Some(Self::$store($medium $(($pool))?)),)+ _ => None }
             }
         }
 
@@ -74,15 +79,23 @@ macro_rules! stores {
                 }
                 Ok(renamed)
             }
+            async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+                let copied = match self { $($(#[$when])* Self::$store(store) => store.copy(from, to, cx).await,)+ Self::Custom(store) => store.copy(from, to, cx).await }?;
+                if copied.is_some() {
+                    self.changed(to, "saved");
+                }
+                Ok(copied)
+            }
         }
     };
 }
 
 stores! {
-    "localstorage" => LocalStorage,
-    "indexeddb" => IndexedDb,
-    "memory" => Memory,
-    #[cfg(feature = "node")] "file" => FileSystem,
+    "localstorage" => LocalStorage(LocalStorage),
+    "indexeddb" => IndexedDb(IndexedDb),
+    #[cfg(feature = "sharded")] "opfs" => Opfs(Sharded(Pool::Opfs)),
+    "memory" => Memory(Memory),
+    #[cfg(feature = "node")] "file" => FileSystem(FileSystem),
 }
 
 /// The schemes that the smaller build does not serve; there the entry asks the other one.

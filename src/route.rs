@@ -12,6 +12,10 @@ use crate::store::Store;
 use crate::transfer::Transfer;
 use crate::url::ModelUrl;
 
+/// Bytes of weights that the small build stores in IndexedDB; above that the larger one chooses the layout.
+#[cfg(not(feature = "sharded"))]
+const RECORD: u64 = 64 << 20;
+
 /// Where a model comes from or goes to.
 pub enum Route {
     /// A path in a store.
@@ -165,6 +169,10 @@ impl Route {
         }
         match self {
             Route::Stored(store, path) => {
+                #[cfg(not(feature = "sharded"))]
+                if store.scheme() == "indexeddb" && model.weights.byte_length().is_some_and(|bytes| bytes > RECORD) {
+                    return Err(js::needs_more());
+                }
                 let result = Object::new();
                 js::set(&result, "modelArtifactsInfo", &store.put(path, model, cx).await?.to_js());
                 Ok(result.into())

@@ -9,12 +9,18 @@ use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Result};
 
+#[cfg(feature = "sharded")]
+pub mod catalog;
 pub mod custom;
 #[cfg(feature = "node")]
 pub mod file_system;
 pub mod indexed_db;
 pub mod local_storage;
 pub mod memory;
+#[cfg(feature = "sharded")]
+pub mod pool;
+#[cfg(feature = "sharded")]
+pub mod sharded;
 
 /// A place where models live under paths. A path shows the whole old model or the whole new one, whatever fails.
 pub trait Store {
@@ -54,6 +60,11 @@ pub trait Store {
 
     /// Moves a model inside the store in one step, replacing what was there. `None`: this store cannot do it in one step.
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>>;
+
+    /// Copies a model inside the store in one step, replacing what was there. `None`: this store cannot do it in one step.
+    async fn copy(&self, _from: &str, _to: &str, _cx: &Context) -> Result<Option<Info>> {
+        Ok(None)
+    }
 }
 
 /// Which model is to be removed.

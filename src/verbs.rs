@@ -37,7 +37,14 @@ pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Resul
 
 /// `load(source, options)`.
 pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
-    load_artifacts(source, &Context::new(options)?).await
+    load_artifacts(source, &to_load(options)?).await
+}
+
+/// The options of a load: with `verify`, what is stored is compared with its checksums, where the store has some.
+fn to_load(options: &JsValue) -> Result<Context> {
+    let cx = Context::with(options, &["verify"])?;
+    cx.is_thorough.set(cx.flag("verify")?);
+    Ok(cx)
 }
 
 async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
@@ -51,7 +58,7 @@ async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
 
 /// `loadModel(tf, source, options)`.
 pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
+    let cx = to_load(options)?;
     cx.needs_weights.set(true);
     let missing = |name: &str| Error::argument("tf", format!("it has no {name}(): pass the TensorFlow.js namespace"));
     if ["loadLayersModel", "loadGraphModel"].iter().all(|name| js::method(tf, name).is_none()) {
@@ -171,7 +178,7 @@ async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<En
 async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<f64>, Option<Info>)> {
     let mut model = store.open(path, cx).await?;
     let mut bytes = 0_u64;
-    let mut pull = model.begin(cx)?;
+    let mut pull = model.begin(cx);
     while let Some(piece) = pull.next(cx).await? {
         // Looked at and dropped: a model may be larger than the memory.
         bytes += u64::from(piece.length());
@@ -203,6 +210,13 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, &cx)?);
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
+    }
+    if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)
+        && store.scheme() == other.scheme()
+        && let Some(info) = store.copy(from, to, &cx).await?
+    {
+        cx.finish();
+        return Ok(info.to_js().into());
     }
     let saved = put(&destination, source.open(&cx).await?, &cx).await?;
     Ok(js::get(&saved, "modelArtifactsInfo"))
@@ -263,6 +277,13 @@ pub async fn remove_model(url: &JsValue, options: &JsValue) -> Result<JsValue> {
         Some(entry) => Ok(entry.to_js().into()),
         None => Err(Error::NotFound { url: store.url(&path) }.into()),
     }
+}
+
+/// `sweep(options)`.
+#[cfg(feature = "sharded")]
+pub async fn sweep(options: &JsValue) -> Result<JsValue> {
+    let cx = Context::new(options)?;
+    Ok((crate::store::sharded::sweep::sweep(&cx).await? as f64).into())
 }
 
 fn thrown_by(store: &AnyStore) -> Error {

@@ -13,7 +13,7 @@ mod pull;
 pub mod stream;
 
 #[cfg(feature = "sharded")]
-pub use lazy::{Chunk, Chunks};
+pub use lazy::{Check, Chunk, Chunks, Stream};
 pub use pull::Pull;
 
 /// Where the chunks come from.
@@ -24,7 +24,7 @@ pub enum Weights {
     Parts(Vec<Uint8Array>),
     /// A stream that is read once.
     #[cfg(feature = "sharded")]
-    Stream(JsValue),
+    Stream(Stream),
     /// Blobs, and what a store reads when it is asked for.
     #[cfg(feature = "sharded")]
     Chunks(Chunks),
@@ -162,6 +162,14 @@ pub fn concat(parts: &[Uint8Array]) -> Result<ArrayBuffer> {
     {
         return Ok(part.buffer());
     }
+    copied(parts)
+}
+
+/// All parts in a buffer of its own.
+///
+/// # Errors
+/// As [`concat`].
+pub fn copied(parts: &[Uint8Array]) -> Result<ArrayBuffer> {
     let buffer = js::allocate(length(parts))?;
     let joined = js::view(&buffer)?;
     let mut offset = 0;

@@ -12,4 +12,5 @@ wasm_bindgen_test_configure!(run_in_browser);
 conformance!(memory, "memory", {});
 conformance!(local_storage, "localstorage", {});
 conformance!(indexed_db, "indexeddb", {});
+conformance!(sharded, "indexeddb://sharded", {});
 conformance!(custom, "custom", { crate::conformance::register_custom_store() });

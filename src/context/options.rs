@@ -10,7 +10,7 @@ use crate::js::{self, Failure, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "signal",
     "onProgress",
     "overwrite",
@@ -31,6 +31,7 @@ const KNOWN: [&str; 20] = [
     "files",
     "fieldNames",
     "cache",
+    "layout",
 ];
 
 /// Fields of a RequestInit that may stand among the options, as in TF.js before 1.0 and in its tutorial.

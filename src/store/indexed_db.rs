@@ -163,7 +163,8 @@ async fn put_model(
     // Checked once more, now that nothing is awaited any more: the caller may have changed the model meanwhile.
     let artifacts = model.header.with_weights(Some(data));
     Model::from_artifacts(&artifacts)?;
-    let info = model.header.info(u64::from(data.byte_length()))?.dated_after(replaced.map(|info| info.saved));
+    let info =
+        model.header.info(u64::from(data.byte_length()))?.dated_after(cx.replaced(replaced.map(|info| info.saved)));
     let record = Object::new();
     js::set(&record, KEY_PATH, &path.into());
     js::set(&record, "modelArtifacts", &artifacts);

@@ -51,7 +51,7 @@ impl Packed {
         let inflate = host::construct("DecompressionStream", &[&"deflate-raw".into()]).map_err(broken)?;
         let stream = host::call(blob, "stream", &[]).map_err(js::thrown)?;
         let stream = host::call(&stream, "pipeThrough", &[&inflate]).map_err(js::thrown)?;
-        let mut pull = Pull::new(Weights::of_stream(&stream)?, Some(self.size))?;
+        let mut pull = Pull::new(Weights::of_stream(&stream)?, Some(self.size));
         let mut pieces = Vec::new();
         loop {
             match pull.next(cx).await {

@@ -3,10 +3,11 @@
 use core::any::Any;
 use std::rc::Rc;
 
-use js_sys::{Array, Promise, Uint8Array};
+use js_sys::{Array, Function, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 
-use super::{Weights, wrong_data};
+use super::{Weights, cancel, wrong_data};
+use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
@@ -22,6 +23,7 @@ pub struct Chunks {
     /// What errors name: the URL of a store's model, or `weightData`.
     pub of: Rc<str>,
     /// What must live until they have been read, for example a lock.
+    #[expect(dead_code, reason = "it is held, not read")]
     pub guard: Option<Rc<dyn Any>>,
 }
 
@@ -103,5 +105,35 @@ pub(super) fn of_stream(stream: &JsValue) -> Result<Weights> {
     let get_reader = js::method(stream, "getReader").ok_or_else(wrong)?;
     // A locked stream throws here.
     let reader = get_reader.call0(stream).map_err(js::thrown)?;
-    Ok(Weights::Stream(reader))
+    let unreadable = || Error::argument("getWeightStream", "its reader has no read()");
+    let read = js::method(&reader, "read").ok_or_else(unreadable)?;
+    Ok(Weights::Stream(Stream { reader, read, is_done: false }))
+}
+
+/// A stream that is read once. When it is dropped before the end, it is cancelled.
+pub struct Stream {
+    reader: JsValue,
+    read: Function,
+    is_done: bool,
+}
+
+impl Stream {
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
+        let result = cx.settled(self.read.call0(&self.reader)).await?;
+        if js::get(&result, "done").is_truthy() {
+            self.is_done = true;
+            return Ok(None);
+        }
+        let wrong = || Error::argument("getWeightStream", "its chunks must be ArrayBuffers or typed arrays").into();
+        js::bytes(&js::get(&result, "value")).map(Some).ok_or_else(wrong)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.is_done {
+            cancel(&self.reader);
+        }
+    }
 }

@@ -3,15 +3,15 @@
 #[cfg(feature = "sharded")]
 use std::collections::VecDeque;
 
-use js_sys::Uint8Array;
 #[cfg(feature = "sharded")]
-use js_sys::{Function, Promise};
+use js_sys::Promise;
+use js_sys::Uint8Array;
 #[cfg(feature = "sharded")]
 use wasm_bindgen::JsValue;
 
 use super::Weights;
 #[cfg(feature = "sharded")]
-use super::{Chunk, Chunks, cancel};
+use super::{Chunk, Chunks, Stream};
 use crate::context::Context;
 use crate::error::Error;
 #[cfg(feature = "sharded")]
@@ -43,19 +43,16 @@ enum Source {
 
 impl Pull {
     /// Pulls these weights, of which there must be `expected` bytes, if that is known.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for a stream whose reader cannot read.
-    pub fn new(weights: Weights, expected: Option<u64>) -> Result<Self> {
+    pub fn new(weights: Weights, expected: Option<u64>) -> Self {
         let source = match weights {
             Weights::None => Source::Parts(Vec::new().into_iter()),
             Weights::Parts(parts) => Source::Parts(parts.into_iter()),
             #[cfg(feature = "sharded")]
-            Weights::Stream(reader) => Source::Stream(Stream::new(reader)?),
+            Weights::Stream(stream) => Source::Stream(stream),
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
         };
-        Ok(Self { source, expected, received: 0 })
+        Self { source, expected, received: 0 }
     }
 
     /// The next bytes; `None` at the end.
@@ -112,42 +109,6 @@ impl Source {
             #[cfg(feature = "sharded")]
             Source::Stream(_) => "getWeightStream".into(),
             _ => "weightData".into(),
-        }
-    }
-}
-
-/// A stream that is being read.
-#[cfg(feature = "sharded")]
-struct Stream {
-    reader: JsValue,
-    read: Function,
-    is_done: bool,
-}
-
-#[cfg(feature = "sharded")]
-impl Stream {
-    fn new(reader: JsValue) -> Result<Self> {
-        let unreadable = || Error::argument("getWeightStream", "its reader has no read()");
-        let read = js::method(&reader, "read").ok_or_else(unreadable)?;
-        Ok(Self { reader, read, is_done: false })
-    }
-
-    async fn next(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
-        let result = cx.settled(self.read.call0(&self.reader)).await?;
-        if js::get(&result, "done").is_truthy() {
-            self.is_done = true;
-            return Ok(None);
-        }
-        let wrong = || Error::argument("getWeightStream", "its chunks must be ArrayBuffers or typed arrays").into();
-        js::bytes(&js::get(&result, "value")).map(Some).ok_or_else(wrong)
-    }
-}
-
-#[cfg(feature = "sharded")]
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if !self.is_done {
-            cancel(&self.reader);
         }
     }
 }

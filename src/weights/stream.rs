@@ -25,7 +25,7 @@ pub fn opener(weights: Weights, expected: Option<u64>, cx: Context) -> JsValue {
             Some(weights) => weights,
             None => core::mem::replace(&mut *weights.borrow_mut(), Weights::None),
         };
-        Ok(readable(Pull::new(weights, expected)?, cx.clone())?)
+        Ok(readable(Pull::new(weights, expected), cx.clone())?)
     };
     Closure::<dyn Fn() -> Answer>::new(open).into_js_value()
 }

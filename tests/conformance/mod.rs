@@ -1,6 +1,7 @@
 //! The conformance suite: what every store must do, in every engine, in the page and in a worker.
 //! `conformance!(name, "scheme")` makes one test of each function below.
 
+pub mod layout;
 pub mod models;
 pub mod verbs;
 

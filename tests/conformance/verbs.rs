@@ -1,10 +1,11 @@
 //! What every store must do. `url` is a path of the test's own in the store under test.
 
 use js_sys::{Array, Date, JSON, Promise};
-use tfpersist::{copy_model, list_models, load, move_model, remove_model, save, verify};
+use tfpersist::{list_models, load, remove_model, verify};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+use super::layout::{copy_model, move_model, save};
 use super::models::{assert_same, bytes, full, header, in_pieces, json, sized, streamed};
 use super::{code, get, js, object, set};
 

@@ -1,0 +1,210 @@
+//! `indexeddb://` in its two layouts: TF.js's own records, and, for large models, shards. Of one path the newer counts, and a save of
+//! ours is later than its twin; the older one goes with the next write.
+
+use crate::artifacts::Model;
+use crate::context::Context;
+use crate::error::Error;
+use crate::info::Info;
+use crate::js::{self, Failure, Result};
+use crate::store::indexed_db::IndexedDb as Records;
+use crate::store::pool::Pool;
+use crate::store::sharded::Sharded;
+use crate::store::{Entry, Store, Which};
+
+const SHARDS: Sharded = Sharded(Pool::IndexedDb);
+
+/// Bytes of weights up to which a model is stored as TF.js does it, unless the option `layout` says otherwise.
+pub const RECORD: u64 = 64 << 20;
+
+/// How often a model is looked for that is saved in turn in one layout and the other.
+const ATTEMPTS: u32 = 3;
+
+/// The IndexedDB of this origin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IndexedDb;
+
+/// Where the model of a path is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layout {
+    Record,
+    Sharded,
+}
+
+/// What the option `layout` says.
+fn wanted(cx: &Context) -> Result<Option<Layout>> {
+    let Some(value) = js::get_some(&cx.options, "layout") else { return Ok(None) };
+    match js::text(&value).as_deref() {
+        Some("auto") => Ok(None),
+        Some("tfjs") => Ok(Some(Layout::Record)),
+        Some("sharded") => Ok(Some(Layout::Sharded)),
+        _ => Err(Error::argument("options.layout", "it must be 'auto', 'tfjs' or 'sharded'").into()),
+    }
+}
+
+/// A path at which a model lies in shards, and the record of TF.js's beside it, if there is one.
+struct Twins {
+    sharded: Entry,
+    record: Option<Entry>,
+}
+
+impl Twins {
+    /// `None` where nothing lies in shards.
+    async fn of(path: &str, cx: &Context) -> Result<Option<Self>> {
+        let Some(sharded) = SHARDS.row(path, cx).await? else { return Ok(None) };
+        Ok(Some(Self { sharded, record: Records.row(path, cx).await? }))
+    }
+
+    /// The layout of the newer one. An info of TF.js's without its model counts for nothing beside a model.
+    fn newer(&self) -> Layout {
+        let saved = |entry: &Entry| entry.saved().unwrap_or(f64::MIN);
+        match &self.record {
+            Some(record) if record.damage.is_none() && saved(record) > saved(&self.sharded) => Layout::Record,
+            _ => Layout::Sharded,
+        }
+    }
+
+    fn into_newer(self) -> Entry {
+        match (self.newer(), self.record) {
+            (Layout::Record, Some(record)) => record,
+            _ => self.sharded,
+        }
+    }
+}
+
+/// Drops the older one of two twins, if it is still that one. If it stays it does no harm: it is older.
+async fn drop_twin(layout: Layout, path: &str, twin: Option<&Entry>, cx: &Context) {
+    let Some(twin) = twin else { return };
+    let which = if twin.damage.is_some() { Which::Any } else { Which::SavedAt(twin.saved()) };
+    let _ = match layout {
+        Layout::Record => Records.remove(path, which, &cx.quiet()).await,
+        Layout::Sharded => SHARDS.remove(path, which, &cx.quiet()).await,
+    };
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    matches!(failure.error(), Some(Error::NotFound { .. }))
+}
+
+impl Store for IndexedDb {
+    fn scheme(&self) -> &str {
+        Records.scheme()
+    }
+
+    async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
+        for _ in 1..ATTEMPTS {
+            let opened = match Twins::of(path, cx).await? {
+                Some(twins) if twins.newer() == Layout::Sharded => SHARDS.open(path, cx).await,
+                _ => Records.open(path, cx).await,
+            };
+            match opened {
+                // Saved in the other layout meanwhile, or not there at all.
+                Err(failure) if is_missing(&failure) && self.row(path, cx).await?.is_some() => {}
+                opened => return opened,
+            }
+        }
+        Records.open(path, cx).await
+    }
+
+    async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
+        let bytes = model.weights.byte_length().or(model.byte_length());
+        let by_size = if bytes.is_some_and(|bytes| bytes <= RECORD) { Layout::Record } else { Layout::Sharded };
+        match wanted(cx)?.unwrap_or(by_size) {
+            Layout::Record => {
+                let twin = SHARDS.row(path, cx).await?;
+                self.may_replace(path, twin.as_ref(), cx)?;
+                cx.later_than.set(twin.as_ref().and_then(Entry::saved));
+                let info = Records.put(path, model, cx).await?;
+                drop_twin(Layout::Sharded, path, twin.as_ref(), cx).await;
+                Ok(info)
+            }
+            Layout::Sharded => {
+                let twin = Records.row(path, cx).await?;
+                self.may_replace(path, twin.as_ref(), cx)?;
+                cx.later_than.set(twin.as_ref().and_then(Entry::saved));
+                let info = SHARDS.put(path, model, cx).await?;
+                drop_twin(Layout::Record, path, twin.as_ref(), cx).await;
+                Ok(info)
+            }
+        }
+    }
+
+    async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
+        let sharded = SHARDS.list(prefix, cx).await?;
+        let mut entries = Records.list(prefix, cx).await?;
+        for sharded in sharded {
+            match entries.iter_mut().find(|entry| entry.path == sharded.path) {
+                None => entries.push(sharded),
+                Some(entry) => *entry = Twins { sharded, record: Some(entry.clone()) }.into_newer(),
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
+        match Twins::of(path, cx).await? {
+            Some(twins) => Ok(Some(twins.into_newer())),
+            None => Records.row(path, cx).await,
+        }
+    }
+
+    async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+        let Some(twins) = Twins::of(path, cx).await? else { return Records.remove(path, which, cx).await };
+        // The older one first: nobody shall see it instead of the newer.
+        match twins.newer() {
+            Layout::Sharded if which.is(twins.sharded.saved()) => {
+                drop_twin(Layout::Record, path, twins.record.as_ref(), cx).await;
+                SHARDS.remove(path, which, cx).await
+            }
+            Layout::Record if which.is(twins.record.as_ref().and_then(Entry::saved)) => {
+                drop_twin(Layout::Sharded, path, Some(&twins.sharded), cx).await;
+                Records.remove(path, which, cx).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+        let source = Twins::of(from, cx).await?;
+        if let Some(source) = source.as_ref().filter(|twins| twins.newer() == Layout::Sharded) {
+            drop_twin(Layout::Record, from, source.record.as_ref(), cx).await;
+            return self.link(to, cx, SHARDS.rename(from, to, cx)).await;
+        }
+        drop_twin(Layout::Sharded, from, source.as_ref().map(|twins| &twins.sharded), cx).await;
+        let twin = SHARDS.row(to, cx).await?;
+        self.may_replace(to, twin.as_ref(), cx)?;
+        cx.later_than.set(twin.as_ref().and_then(Entry::saved));
+        let info = Records.rename(from, to, cx).await?;
+        drop_twin(Layout::Sharded, to, twin.as_ref(), cx).await;
+        Ok(info)
+    }
+
+    async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+        let is_sharded = Twins::of(from, cx).await?.is_some_and(|twins| twins.newer() == Layout::Sharded);
+        if !is_sharded || wanted(cx)? == Some(Layout::Record) {
+            return Ok(None);
+        }
+        self.link(to, cx, SHARDS.copy(from, to, cx)).await
+    }
+}
+
+impl IndexedDb {
+    /// That nothing is at the path, in the other layout, that may not be replaced; of its own the layout itself makes sure.
+    fn may_replace(&self, path: &str, twin: Option<&Entry>, cx: &Context) -> Result<()> {
+        if cx.overwrite || twin.is_none() { Ok(()) } else { Err(Error::AlreadyExists { url: self.url(path) }.into()) }
+    }
+
+    /// Copies or moves a model among the shards, over what is there in either layout.
+    async fn link(
+        &self,
+        to: &str,
+        cx: &Context,
+        linking: impl Future<Output = Result<Option<Info>>>,
+    ) -> Result<Option<Info>> {
+        let twin = Records.row(to, cx).await?;
+        self.may_replace(to, twin.as_ref(), cx)?;
+        cx.later_than.set(twin.as_ref().and_then(Entry::saved));
+        let info = linking.await?;
+        drop_twin(Layout::Record, to, twin.as_ref(), cx).await;
+        Ok(info)
+    }
+}

@@ -1,0 +1,106 @@
+//! Where the bytes of the sharded layout lie: shards that are written once, under a name that nothing ever had, and never changed.
+
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+
+use crate::context::Context;
+use crate::js::Result;
+
+pub mod indexed_db;
+pub mod opfs;
+
+/// One of the two pools.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pool {
+    /// Files of the origin's private file system.
+    Opfs,
+    /// Records of the catalog's own database.
+    IndexedDb,
+}
+
+/// Writes the shards of one save.
+pub enum Writer {
+    /// As files.
+    Opfs(opfs::Writer),
+    /// As records.
+    IndexedDb(indexed_db::Writer),
+}
+
+impl Pool {
+    /// What the catalog calls it, which is also the scheme of the models in it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pool::Opfs => "opfs",
+            Pool::IndexedDb => "indexeddb",
+        }
+    }
+
+    /// Begins to write. `bytes` are the save's, if that is known.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotSupported`], [`crate::Error::Storage`].
+    pub async fn writer(self, url: &str, bytes: Option<u64>, cx: &Context) -> Result<Writer> {
+        let needed = bytes.unwrap_or_default();
+        match self {
+            Pool::Opfs => {
+                let flush = cx.durability.as_deref() != Some("relaxed");
+                opfs::Writer::open(url, needed, flush, cx).await.map(Writer::Opfs)
+            }
+            Pool::IndexedDb => indexed_db::Writer::open(url, bytes, cx).await.map(Writer::IndexedDb),
+        }
+    }
+
+    /// What has the `arrayBuffer()` of some bytes of a shard; `None` when there is no such shard.
+    ///
+    /// # Errors
+    /// [`crate::Error::Storage`].
+    pub async fn source(self, name: &str, offset: u64, bytes: u64, url: &str) -> Result<Option<JsValue>> {
+        match self {
+            Pool::Opfs => opfs::source(name, offset, bytes, url).await,
+            Pool::IndexedDb => Ok(Some(indexed_db::source(name, offset, bytes, url))),
+        }
+    }
+}
+
+impl Writer {
+    /// Waits until one more shard may be sent.
+    ///
+    /// # Errors
+    /// [`crate::Error::QuotaExceeded`], [`crate::Error::Storage`], the signal's reason.
+    pub async fn room(&mut self, cx: &Context) -> Result<()> {
+        match self {
+            Writer::Opfs(writer) => writer.room(cx).await,
+            Writer::IndexedDb(writer) => writer.room(cx).await,
+        }
+    }
+
+    /// Copies these parts at once, and begins to write them as a shard.
+    ///
+    /// # Errors
+    /// [`crate::Error::InvalidArgument`] when a buffer was transferred away; [`crate::Error::Storage`].
+    pub fn send(&mut self, name: &str, parts: &[Uint8Array]) -> Result<()> {
+        match self {
+            Writer::Opfs(writer) => writer.send(name, parts),
+            Writer::IndexedDb(writer) => writer.send(name, parts),
+        }
+    }
+
+    /// Waits until all shards are there, whole.
+    ///
+    /// # Errors
+    /// As [`Writer::room`].
+    pub async fn finish(&mut self, cx: &Context) -> Result<()> {
+        match self {
+            Writer::Opfs(writer) => writer.finish(cx).await,
+            Writer::IndexedDb(writer) => writer.finish(cx).await,
+        }
+    }
+
+    /// Removes what was written.
+    pub async fn discard(self) {
+        match self {
+            Writer::Opfs(writer) => writer.discard().await,
+            Writer::IndexedDb(writer) => writer.discard().await,
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Shards as records of the catalog's own database: Blobs, which engines write and read fastest, or ArrayBuffers.
+
+use std::collections::VecDeque;
+
+use js_sys::{Array, Object, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::host;
+use crate::idb::{Connection, Transaction};
+use crate::js::{self, Result};
+use crate::store::catalog::{self, POOL};
+use crate::store::corrupt;
+use crate::weights;
+
+/// Shards that are being written while one more is made.
+const IN_FLIGHT: usize = 2;
+/// Bytes of a model whose shards are Blobs: a browser that has just been started refuses about 500 MB of Blobs that are not yet written.
+const MOST_BLOBS: u64 = 256 << 20;
+
+/// Writes the shards of one save, each in its own transaction.
+pub struct Writer {
+    db: Connection,
+    url: String,
+    needed: u64,
+    is_blob: bool,
+    durability: Option<String>,
+    written: Vec<String>,
+    in_flight: VecDeque<Transaction>,
+}
+
+impl Writer {
+    /// Begins to write; `bytes` are the save's, if that is known.
+    ///
+    /// # Errors
+    /// As [`catalog::open`].
+    pub async fn open(url: &str, bytes: Option<u64>, cx: &Context) -> Result<Self> {
+        let needed = bytes.unwrap_or_default();
+        Ok(Self {
+            db: catalog::open(url, needed, cx).await?,
+            url: url.to_owned(),
+            needed,
+            is_blob: bytes.is_some_and(|bytes| bytes < MOST_BLOBS) && !is_webkit(),
+            durability: cx.durability.clone(),
+            written: Vec::new(),
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    /// Waits until one more shard may be sent.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], [`Error::Storage`], the signal's reason.
+    pub async fn room(&mut self, cx: &Context) -> Result<()> {
+        cx.check()?;
+        self.settle(IN_FLIGHT, cx).await
+    }
+
+    /// Copies these parts, and begins to write them.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when a buffer was transferred away; [`Error::Storage`].
+    pub fn send(&mut self, name: &str, parts: &[Uint8Array]) -> Result<()> {
+        let record = catalog::keyed(name);
+        let data: JsValue = match self.is_blob {
+            true => host::blob(&parts.iter().collect::<Array>(), "")?,
+            false => weights::copied(parts)?.into(),
+        };
+        js::set(&record, "data", &data);
+        let transaction = self.db.write_with(&[POOL], self.durability.as_deref())?;
+        self.written.push(name.to_owned());
+        let sent = catalog::put(&transaction, POOL, &record, self.needed);
+        self.in_flight.push_back(transaction);
+        sent
+    }
+
+    /// Waits until all are committed.
+    ///
+    /// # Errors
+    /// As [`Writer::room`].
+    pub async fn finish(&mut self, cx: &Context) -> Result<()> {
+        self.settle(0, cx).await
+    }
+
+    async fn settle(&mut self, left: usize, cx: &Context) -> Result<()> {
+        while self.in_flight.len() > left {
+            let Some(transaction) = self.in_flight.pop_front() else { break };
+            transaction.settle(Ok(()), self.needed, cx).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what was written. By a new connection: Firefox refuses to write through one that has met the quota.
+    pub async fn discard(self) {
+        let cx = Context::default();
+        for transaction in self.in_flight {
+            let _ = transaction.settle(Err::<(), _>(Error::argument("save", "given up").into()), 0, &cx).await;
+        }
+        drop(self.db);
+        let Ok(db) = catalog::open(&self.url, 0, &cx).await else { return };
+        let Ok(transaction) = db.write_with(&[POOL], Some("relaxed")) else { return };
+        let deleted = self.written.iter().try_for_each(|name| catalog::delete(&transaction, POOL, name));
+        let _ = transaction.settle(deleted, 0, &cx).await;
+    }
+}
+
+/// WebKit refuses Blobs in some sessions, and in others lets them slip past the quota.
+fn is_webkit() -> bool {
+    let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent")).unwrap_or_default();
+    agent.contains("AppleWebKit") && !agent.contains("Chrome")
+}
+
+/// What reads some bytes of a shard when it is asked: nothing of it is in memory before.
+pub fn source(name: &str, offset: u64, bytes: u64, url: &str) -> JsValue {
+    let (name, url) = (name.to_owned(), url.to_owned());
+    let read = move || -> Promise {
+        let (name, url) = (name.clone(), url.clone());
+        future_to_promise(async move { Ok(read(&name, offset, bytes, &url).await?) })
+    };
+    let source = Object::new();
+    js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
+    source.into()
+}
+
+async fn read(name: &str, offset: u64, bytes: u64, url: &str) -> Result<JsValue> {
+    let cx = Context::default();
+    let db = catalog::open(url, 0, &cx).await?;
+    let record = catalog::get(&db.read(&[POOL])?, POOL, name).await?;
+    let data = js::get_some(&record, "data").ok_or_else(|| corrupt(url, name, "a shard", "none"))?;
+    let ends = [&(offset as f64).into(), &((offset + bytes) as f64).into()];
+    let failed = |cause| js::storage(url, 0)(cause);
+    let size = js::get_some(&data, "size").unwrap_or_else(|| js::get(&data, "byteLength"));
+    let is_whole = offset == 0 && size == bytes as f64;
+    let part = if is_whole { data } else { host::call(&data, "slice", &ends).map_err(failed)? };
+    match js::method(&part, "arrayBuffer") {
+        Some(read) => host::settled(read.call0(&part)).await.map_err(js::storage(url, 0)),
+        None => Ok(part),
+    }
+}

@@ -1,0 +1,272 @@
+//! A save into the sharded layout: announce it, write the pieces that are nowhere yet, and commit.
+
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::super::catalog::{self, MODELS, PENDING, Pending, Row, SHARDS, Shard, Stored};
+use super::super::pool::{Pool, Writer};
+use super::{SWEEP, lock_of};
+use crate::artifacts::{Header, Model};
+use crate::context::Context;
+use crate::digest::Key;
+use crate::error::Error;
+use crate::idb::{Connection, Transaction};
+use crate::info::Info;
+use crate::js::{self, Result};
+use crate::locks::{self, Lock};
+use crate::pieces::{self, GATHERED, LARGEST, Layout, Piece};
+use crate::weights::Pull;
+
+/// A save that is announced.
+struct Save<'a> {
+    pool: Pool,
+    url: &'a str,
+    id: String,
+    db: Connection,
+    /// Says that this save lives; and keeps its shards.
+    _lock: Lock,
+}
+
+/// Stores the model; gives its info, and whether it replaced another.
+pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Result<(Info, bool)> {
+    // A copy: what the caller does with the topology while the weights are written does not matter.
+    let header = js::structured_clone(&model.header.with_weights(None)).map_err(js::storage(url, 0))?;
+    let bytes = model.weights.byte_length().or(model.byte_length());
+    let mut writer = pool.writer(url, bytes, cx).await?;
+    let (save, shards) =
+        Save::announce(pool, url, cx).await.map(|(save, layout, key)| (save, Shards::new(layout, key)))?;
+    let written = save.write(&mut model, shards, &mut writer, cx).await;
+    let committed = match written {
+        Ok(written) => save.commit(&header, written, bytes, cx).await,
+        Err(failure) => Err(failure),
+    };
+    if committed.is_err() {
+        writer.discard().await;
+        save.withdraw().await;
+    }
+    committed
+}
+
+/// What a save has written.
+struct Written {
+    /// The shards of the model, those that were there before, too.
+    names: Vec<String>,
+    /// Those of them that are new.
+    new: Vec<Shard>,
+    /// Where the weights lie; `None` when the model has none.
+    weights: Option<Vec<u8>>,
+    bytes: u64,
+}
+
+impl<'a> Save<'a> {
+    /// Tells everybody, before a byte is written, that this save is under way and may use any shard that is there now. The sweep waits
+    /// meanwhile, so it knows of the save or has been before it.
+    async fn announce(pool: Pool, url: &'a str, cx: &Context) -> Result<(Self, Layout, Key)> {
+        let gate = locks::shared(SWEEP, cx).await?;
+        let id = new_id()?;
+        let lock = locks::exclusive(&lock_of(&id), cx).await?;
+        let db = catalog::open(url, 0, cx).await?;
+        let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
+        let outcome = begin(&transaction, pool, url, &id, cx).await;
+        let (layout, key) = transaction.settle(outcome, 0, cx).await?;
+        drop(gate);
+        Ok((Self { pool, url, id, db, _lock: lock }, layout, key))
+    }
+
+    async fn write(&self, model: &mut Model, mut shards: Shards, writer: &mut Writer, cx: &Context) -> Result<Written> {
+        let has_weights = !matches!(model.weights, crate::weights::Weights::None);
+        let cuts = pieces::cuts(model.weight_lengths());
+        let pull = model.pull(cx).await?;
+        shards.drink(pull, cuts, &self.id, writer, cx).await?;
+        writer.finish(cx).await?;
+        let bytes = shards.bytes;
+        let (names, placed) = shards.layout.finish();
+        let weights = has_weights.then(|| pieces::encode_placed(&placed));
+        Ok(Written { names, new: shards.new, weights, bytes })
+    }
+
+    /// The moment at which the new model is there, and the old one is not.
+    async fn commit(
+        &self,
+        artifacts: &JsValue,
+        written: Written,
+        needed: Option<u64>,
+        cx: &Context,
+    ) -> Result<(Info, bool)> {
+        let counted = Header::of(artifacts.unchecked_ref())?.info(written.bytes)?;
+        let needed = needed.unwrap_or(written.bytes);
+        cx.check()?;
+        let durability = cx.durability.as_deref().unwrap_or("strict");
+        let transaction = self.db.write_with(&catalog::ALL, Some(durability))?;
+        let outcome = self.commit_rows(&transaction, artifacts, written, counted, cx).await;
+        transaction.settle(outcome, needed, cx).await
+    }
+
+    async fn commit_rows(
+        &self,
+        transaction: &Transaction,
+        artifacts: &JsValue,
+        written: Written,
+        info: Info,
+        cx: &Context,
+    ) -> Result<(Info, bool)> {
+        let replaced = catalog::model(transaction, self.url).await?;
+        if replaced.is_some() && !cx.overwrite {
+            return Err(Error::AlreadyExists { url: self.url.to_owned() }.into());
+        }
+        self.check(transaction, &written).await?;
+        for shard in &written.new {
+            catalog::put_shard(transaction, shard, self.pool.name())?;
+        }
+        let info = info.dated_after(cx.replaced(replaced.as_ref().and_then(Row::saved)));
+        let row = Row { url: self.url.to_owned(), info: None, shards: written.names };
+        let stored = Stored { artifacts: artifacts.clone(), weights: written.weights };
+        catalog::put_model(transaction, &row, info, &stored)?;
+        catalog::delete(transaction, PENDING, &self.id)?;
+        Ok((info, replaced.is_some()))
+    }
+
+    /// That nobody took this save for dead, and each shard that it uses is still there.
+    async fn check(&self, transaction: &Transaction, written: &Written) -> Result<()> {
+        let mut is_there = catalog::has(transaction, PENDING, &self.id).await?;
+        for name in &written.names {
+            let store = match written.new.iter().any(|shard| shard.name == *name) {
+                false => SHARDS,
+                true if self.pool == Pool::IndexedDb => catalog::POOL,
+                true => continue, // a file, whose length was looked at when it was written
+            };
+            is_there &= catalog::has(transaction, store, name).await?;
+        }
+        if is_there {
+            return Ok(());
+        }
+        let why = "what it had written was cleared away meanwhile".to_owned();
+        Err(Error::Storage { url: self.url.to_owned(), why }.into())
+    }
+
+    /// After a failure: it is not under way any more. If that fails, the sweep finds out.
+    async fn withdraw(self) {
+        let cx = Context::default();
+        let url = self.url;
+        drop(self.db); // Firefox refuses to write through one that has met the quota
+        let Ok(db) = catalog::open(url, 0, &cx).await else { return };
+        let Ok(transaction) = db.write_with(&[PENDING], Some("relaxed")) else { return };
+        let deleted = catalog::delete(&transaction, PENDING, &self.id);
+        let _ = transaction.settle(deleted, 0, &cx).await;
+    }
+}
+
+/// What is there, and the pending row that keeps it.
+async fn begin(transaction: &Transaction, pool: Pool, url: &str, id: &str, cx: &Context) -> Result<(Layout, Key)> {
+    if !cx.overwrite && catalog::has(transaction, MODELS, url).await? {
+        return Err(Error::AlreadyExists { url: url.to_owned() }.into());
+    }
+    let key = catalog::key(transaction).await?;
+    let mut pending = Pending { id: id.to_owned(), shards: Vec::new() };
+    let mut layout = Layout::default();
+    for shard in catalog::shards(transaction, pool.name()).await? {
+        pending.shards.push(shard.name.clone());
+        layout.know(shard.name, &shard.pieces);
+    }
+    catalog::put_pending(transaction, &pending)?;
+    Ok((layout, key))
+}
+
+/// An id that nothing ever had: when it was, which the sweep looks at where there are no locks, and 64 random bits.
+fn new_id() -> Result<String> {
+    let random = catalog::random(8)?.to_vec();
+    let random = random.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    Ok(format!("{:x}-{random:016x}", js_sys::Date::now() as u64))
+}
+
+/// The shards of a save: pieces are gathered, and those that lie nowhere yet are written.
+struct Shards {
+    layout: Layout,
+    key: Key,
+    new: Vec<Shard>,
+    /// The pieces that are gathered, each as views into the source's bytes.
+    gathered: Vec<Vec<Uint8Array>>,
+    gathered_bytes: u64,
+    bytes: u64,
+}
+
+impl Shards {
+    fn new(layout: Layout, key: Key) -> Self {
+        Self { layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, bytes: 0 }
+    }
+
+    /// Cuts all that is pulled into pieces, and writes them.
+    async fn drink(
+        &mut self,
+        mut pull: Pull,
+        mut cuts: impl Iterator<Item = u64>,
+        id: &str,
+        writer: &mut Writer,
+        cx: &Context,
+    ) -> Result<()> {
+        let (mut piece, mut missing) = (Vec::new(), cuts.next().unwrap_or(GATHERED));
+        let mut length = missing;
+        while let Some(mut bytes) = pull.next(cx).await? {
+            while bytes.length() > 0 {
+                let take = missing.min(u64::from(bytes.length())) as u32;
+                piece.push(bytes.subarray(0, take));
+                bytes = bytes.subarray(take, bytes.length());
+                missing -= u64::from(take);
+                if missing == 0 {
+                    self.gather(core::mem::take(&mut piece), length, id, writer, cx).await?;
+                    length = cuts.next().unwrap_or(GATHERED);
+                    missing = length;
+                }
+            }
+        }
+        if !piece.is_empty() {
+            self.gather(piece, length - missing, id, writer, cx).await?;
+        }
+        self.write(id, writer, cx).await
+    }
+
+    async fn gather(
+        &mut self,
+        piece: Vec<Uint8Array>,
+        bytes: u64,
+        id: &str,
+        writer: &mut Writer,
+        cx: &Context,
+    ) -> Result<()> {
+        if self.gathered_bytes + bytes > LARGEST {
+            self.write(id, writer, cx).await?;
+        }
+        self.gathered.push(piece);
+        self.gathered_bytes += bytes;
+        if self.gathered_bytes >= GATHERED { self.write(id, writer, cx).await } else { Ok(()) }
+    }
+
+    /// Writes what is new of the pieces that are gathered. From the hash to the copy nothing is awaited: what is known by a hash is what
+    /// was written, whatever the caller does with its buffers.
+    async fn write(&mut self, id: &str, writer: &mut Writer, cx: &Context) -> Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        writer.room(cx).await?;
+        let (mut parts, mut shard, mut offset) = (Vec::new(), Vec::new(), 0);
+        for piece_parts in core::mem::take(&mut self.gathered) {
+            let piece = Piece { bytes: crate::weights::length(&piece_parts), hash: self.key.hash(&piece_parts) };
+            if !self.layout.reuse(piece) {
+                self.layout.write(piece, offset);
+                offset += piece.bytes;
+                shard.push(piece);
+                parts.extend(piece_parts);
+            }
+        }
+        if !shard.is_empty() {
+            let name = format!("{id}-{}", self.new.len());
+            writer.send(&name, &parts)?;
+            self.layout.know(name.clone(), &shard);
+            self.new.push(Shard { name, pieces: shard });
+        }
+        cx.advance(self.gathered_bytes, "write");
+        self.bytes += self.gathered_bytes;
+        self.gathered_bytes = 0;
+        Ok(())
+    }
+}
