@@ -218,7 +218,13 @@ impl Transaction {
         needed: u64,
         request: impl FnOnce(&IdbObjectStore) -> Host<IdbRequest>,
     ) -> impl Future<Output = Result<JsValue>> {
-        let asked = self.transaction.object_store(store).and_then(|store| request(&store)).map(|sent| answer(&sent));
+        let sent = self.transaction.object_store(store).and_then(|store| request(&store));
+        self.answered(sent, needed)
+    }
+
+    /// Not part of `ask`, so that it exists once and not for each question.
+    fn answered(&self, sent: Host<IdbRequest>, needed: u64) -> impl Future<Output = Result<JsValue>> {
+        let asked = sent.map(|sent| answer(&sent));
         async move {
             let answered = match asked {
                 Ok(answer) => answer.await,
@@ -248,25 +254,37 @@ impl Transaction {
     /// # Errors
     /// The `outcome`'s own; [`Error::QuotaExceeded`], [`Error::Storage`]; the signal's reason.
     pub async fn settle<T>(self, outcome: Result<T>, needed: u64, cx: &Context) -> Result<T> {
-        if outcome.is_err() {
+        let (value, failure) = match outcome {
+            Ok(value) => (Some(value), None),
+            Err(failure) => (None, Some(failure)),
+        };
+        match (self.end(failure, needed, cx).await, value) {
+            (None, Some(value)) => Ok(value),
+            (Some(failure), _) => Err(failure),
+            (None, None) => Err(Error::argument("transaction", "it has no outcome").into()), // `end` gives the failure back
+        }
+    }
+
+    async fn end(self, failure: Option<Failure>, needed: u64, cx: &Context) -> Option<Failure> {
+        if failure.is_some() {
             abort(&self.transaction);
         }
         let stop = {
             let transaction = self.transaction.clone();
             cx.on_abort(move |_| abort(&transaction))
         };
-        let event = JsFuture::from(self.ended.clone()).await.map_err(js::thrown)?;
+        let ended = JsFuture::from(self.ended.clone()).await;
         drop(stop);
-        let committed = event.unchecked_into::<Event>().type_() == "complete";
-        let failure = match outcome {
-            Err(failure) => failure,
-            outcome if committed => return outcome,
-            _ => {
-                cx.check()?;
+        let committed = ended.is_ok_and(|event| event.unchecked_into::<Event>().type_() == "complete");
+        if failure.is_none() && committed {
+            return None;
+        }
+        let aborted = || {
+            cx.check().err().unwrap_or_else(|| {
                 js::storage(&self.url, needed)(self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from))
-            }
+            })
         };
-        Err(with_estimate(failure).await)
+        Some(with_estimate(failure.unwrap_or_else(aborted)).await)
     }
 }
 
