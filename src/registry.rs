@@ -1,5 +1,6 @@
 //! The stores there are, ours and registered ones, and what callers have registered.
 
+use core::pin::Pin;
 use std::cell::RefCell;
 
 use js_sys::{Array, Function, Map};
@@ -23,6 +24,20 @@ use crate::store::{Entry, Store, Which};
 #[cfg(feature = "sharded")]
 use crate::store::{pool::Pool, sharded::Sharded};
 use crate::url::ModelUrl;
+
+/// What a store does, boxed: a future for each store in each verb's own would be 20 KB of wasm more.
+type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
+/// Calls a method of whichever store it is.
+macro_rules! dispatch {
+    ($any:ident, $method:ident $args:tt; $($(#[$when:meta])* $store:ident),+) => {{
+        let work: Work<'_, _> = match $any {
+            $($(#[$when])* Self::$store(store) => Box::pin(store.$method $args),)+
+            Self::Custom(store) => Box::pin(store.$method $args),
+        };
+        work
+    }};
+}
 
 /// One line a store: the rest of the house finds it here.
 macro_rules! stores {
@@ -51,28 +66,28 @@ macro_rules! stores {
                 match self { $($(#[$when])* Self::$store(store) => store.listed(path),)+ Self::Custom(store) => store.listed(path) }
             }
             async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
-                match self { $($(#[$when])* Self::$store(store) => store.row(path, cx).await,)+ Self::Custom(store) => store.row(path, cx).await }
+                dispatch!(self, row(path, cx); $($(#[$when])* $store),+).await
             }
             async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
-                match self { $($(#[$when])* Self::$store(store) => store.open(path, cx).await,)+ Self::Custom(store) => store.open(path, cx).await }
+                dispatch!(self, open(path, cx); $($(#[$when])* $store),+).await
             }
             async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
-                let info = match self { $($(#[$when])* Self::$store(store) => store.put(path, model, cx).await,)+ Self::Custom(store) => store.put(path, model, cx).await }?;
+                let info = dispatch!(self, put(path, model, cx); $($(#[$when])* $store),+).await?;
                 self.changed(path, "saved");
                 Ok(info)
             }
             async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-                match self { $($(#[$when])* Self::$store(store) => store.list(prefix, cx).await,)+ Self::Custom(store) => store.list(prefix, cx).await }
+                dispatch!(self, list(prefix, cx); $($(#[$when])* $store),+).await
             }
             async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-                let removed = match self { $($(#[$when])* Self::$store(store) => store.remove(path, which, cx).await,)+ Self::Custom(store) => store.remove(path, which, cx).await }?;
+                let removed = dispatch!(self, remove(path, which, cx); $($(#[$when])* $store),+).await?;
                 if removed.is_some() {
                     self.changed(path, "removed");
                 }
                 Ok(removed)
             }
             async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-                let renamed = match self { $($(#[$when])* Self::$store(store) => store.rename(from, to, cx).await,)+ Self::Custom(store) => store.rename(from, to, cx).await }?;
+                let renamed = dispatch!(self, rename(from, to, cx); $($(#[$when])* $store),+).await?;
                 if renamed.is_some() {
                     self.changed(to, "saved");
                     self.changed(from, "removed");
@@ -80,7 +95,7 @@ macro_rules! stores {
                 Ok(renamed)
             }
             async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-                let copied = match self { $($(#[$when])* Self::$store(store) => store.copy(from, to, cx).await,)+ Self::Custom(store) => store.copy(from, to, cx).await }?;
+                let copied = dispatch!(self, copy(from, to, cx); $($(#[$when])* $store),+).await?;
                 if copied.is_some() {
                     self.changed(to, "saved");
                 }
