@@ -156,13 +156,17 @@ impl Writer {
     }
 }
 
-/// Names and lengths of all files.
+/// Names and lengths of all files; none where there is no such file system.
 ///
 /// # Errors
-/// [`Error::NotSupported`], [`Error::Storage`].
+/// [`Error::Storage`].
 pub async fn list(url: &str) -> Result<Vec<(String, u64)>> {
-    let Some(folder) = folder(false, url, 0).await? else { return Ok(Vec::new()) };
-    listed(&folder).await.map_err(js::storage(url, 0))
+    match folder(false, url, 0).await {
+        Ok(Some(folder)) => listed(&folder).await.map_err(js::storage(url, 0)),
+        Ok(None) => Ok(Vec::new()),
+        Err(failure) if matches!(failure.error(), Some(Error::NotSupported { .. })) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
@@ -190,6 +194,9 @@ async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
 /// # Errors
 /// [`Error::NotSupported`]; [`Error::Storage`] when one cannot be removed, after all have been tried.
 pub async fn remove(names: &[String], url: &str) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
     let Some(folder) = folder(false, url, 0).await? else { return Ok(()) };
     let outcomes = host::settled(Ok(remove_all(&folder, names).into())).await.map_err(js::storage(url, 0))?;
     let failures = js::items(&outcomes).into_iter().filter_map(|outcome| js::get_some(&outcome, "reason"));
