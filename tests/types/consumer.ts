@@ -3,7 +3,7 @@
 import * as tf from '@tensorflow/tfjs';
 import init, {
   browserFiles, browserHTTPRequest, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, http, install, listModels, load, loadModel, moveModel,
-  objectStore, persistStorage, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, storageEstimate, verify, watchModels,
+  objectStore, persistStorage, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, storageEstimate, sweep, verify, watchModels,
   withSaveHandler,
 } from 'tfpersist';
 import type {
@@ -100,6 +100,7 @@ export async function theRest(file: File, module: WebAssembly.Module): Promise<E
   stop();
   const { usage, quota } = await storageEstimate();
   const isKept: boolean = await persistStorage();
+  const freed: number = await sweep();
   console.log(moved, listed, removed, damage?.file, (usage ?? 0) / (quota ?? 1), isKept);
 
   const router: IORouter = (url) => (url === 'mine://x' ? theirHandler : null);

@@ -6,18 +6,29 @@ use std::rc::Rc;
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 
-use super::{exception, handled};
+use super::exception;
 use crate::context::Context;
 use crate::host::{self, Host};
-use crate::js::{self, Failure, Result};
+use crate::js::{self, Result};
 
-/// Where nobody says where the worker is, it is started from its text.
+/// For where the worker's own file is not to be had: another origin's, not copied by a bundler, no npm package.
 const SCRIPT: &str = include_str!("../../../../js/worker.js");
 
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
-    static AGENT: RefCell<Option<Host<Agent>>> = const { RefCell::new(None) };
+    static STARTED: RefCell<Started> = const { RefCell::new(Started::Not) };
+}
+
+#[derive(Clone)]
+enum Started {
+    Not,
+    /// The promise is resolved when it is known how it went.
+    Begun(Promise),
+    There(Agent),
+    /// Why none can be started here. It is not tried again.
+    Never(JsValue),
 }
 
 /// Has the worker made by this function, which gives a `Worker` or throws.
@@ -25,14 +36,12 @@ pub fn use_worker(make: Function) {
     MAKE.set(Some(make));
 }
 
-/// A worker, or one that is being started. Cloning copies the handle.
+/// A worker. Cloning copies the handle.
 #[derive(Clone)]
 pub struct Agent(Rc<Link>);
 
 struct Link {
     worker: JsValue,
-    /// Is resolved with what the worker can do.
-    ready: Promise,
     state: RefCell<State>,
 }
 
@@ -40,6 +49,8 @@ struct Link {
 struct State {
     /// What the worker can do, once it is there.
     abilities: JsValue,
+    /// Why there is none any more.
+    ended: Option<JsValue>,
     last: u32,
     asked: Vec<Asked>,
 }
@@ -55,36 +66,61 @@ struct Asked {
 /// # Errors
 /// The signal's reason.
 pub async fn started(cx: &Context) -> Result<Host<Agent>> {
-    let agent = match begun() {
-        Ok(agent) => agent,
-        Err(cause) => return Ok(Err(cause)),
-    };
-    match cx.settled(Ok(agent.0.ready.clone().into())).await {
-        Ok(_) => Ok(Ok(agent)),
-        Err(Failure::Thrown(cause)) => cx.check().map(|()| Err(cause)),
-        Err(failure) => Err(failure),
+    if let Started::Begun(known) = begin() {
+        cx.settled(Ok(known.into())).await?;
+    }
+    match STARTED.with_borrow(Clone::clone) {
+        Started::There(agent) => Ok(Ok(agent)),
+        Started::Never(cause) => Ok(Err(cause)),
+        _ => Ok(Err(JsValue::UNDEFINED)), // it has ended already
     }
 }
 
-/// The worker, which may still have to start.
-///
-/// # Errors
-/// Why none can be started here. That is not tried again.
-pub fn begun() -> Host<Agent> {
-    AGENT.with_borrow_mut(|agent| agent.get_or_insert_with(start).clone())
+/// The worker if it is there; else it is started, for the next one who asks.
+pub fn at_hand() -> Option<Agent> {
+    match begin() {
+        Started::There(agent) => Some(agent),
+        _ => None,
+    }
 }
 
-fn start() -> Host<Agent> {
-    let make = MAKE.with_borrow(Option::clone);
-    let worker = match make {
-        Some(make) => make.call0(&JsValue::UNDEFINED)?,
-        None => from_text()?,
+fn begin() -> Started {
+    if STARTED.with_borrow(|started| matches!(started, Started::Not)) {
+        let known = future_to_promise(async {
+            let started = start().await;
+            STARTED.set(started.map_or_else(Started::Never, Started::There));
+            Ok(JsValue::UNDEFINED)
+        });
+        STARTED.set(Started::Begun(known));
+    }
+    STARTED.with_borrow(Clone::clone)
+}
+
+async fn start() -> Host<Agent> {
+    let made = match MAKE.with_borrow(Option::clone) {
+        Some(make) => meet(make.call0(&JsValue::UNDEFINED)).await,
+        None => return meet(from_text()).await,
     };
-    let mut ends = None;
-    let ready = Promise::new(&mut |resolve, reject| ends = Some(Asked { id: 0, resolve, reject }));
-    handled(&ready);
-    let state = RefCell::new(State { asked: ends.into_iter().collect(), ..State::default() });
-    let agent = Agent(Rc::new(Link { worker: worker.clone(), ready, state }));
+    match made {
+        Ok(agent) => Ok(agent),
+        Err(cause) => meet(from_text()).await.map_err(|_| cause),
+    }
+}
+
+fn from_text() -> Host<JsValue> {
+    let class = js::global("URL").unwrap_or_default();
+    let blob = host::blob(&Array::of1(&SCRIPT.into()), "text/javascript").map_err(JsValue::from)?;
+    let url = host::call(&class, "createObjectURL", &[&blob])?; // which stays: the worker may still have to fetch it
+    host::construct("Worker", &[&url])
+}
+
+/// Waits until the worker says that it is there.
+async fn meet(worker: Host<JsValue>) -> Host<Agent> {
+    let worker = worker?;
+    let agent = Agent(Rc::new(Link { worker: worker.clone(), state: RefCell::default() }));
+    let there = Promise::new(&mut |resolve, reject| {
+        agent.0.state.borrow_mut().asked.push(Asked { id: 0, resolve, reject });
+    });
     // They live as long as the worker: as long as the page.
     let hear = {
         let agent = agent.clone();
@@ -97,19 +133,12 @@ fn start() -> Host<Agent> {
     for (event, listener) in [("message", &hear), ("error", &end), ("messageerror", &end)] {
         host::call(&worker, "addEventListener", &[&event.into(), listener])?;
     }
-    // A worker that is heard by listeners only begins to speak when it is asked to; ours does so at once, a port would not.
+    host::settled(Ok(there.into())).await?;
     Ok(agent)
 }
 
-fn from_text() -> Host<JsValue> {
-    let class = js::global("URL").unwrap_or_default();
-    let blob = host::blob(&Array::of1(&SCRIPT.into()), "text/javascript").map_err(JsValue::from)?;
-    let url = host::call(&class, "createObjectURL", &[&blob])?;
-    host::construct("Worker", &[&url])
-}
-
 impl Agent {
-    /// Whether it is there, and reads files faster than the page does.
+    /// Whether it reads files faster than the page does.
     pub fn reads(&self) -> bool {
         self.can("reads")
     }
@@ -147,15 +176,16 @@ impl Agent {
 
     fn ask(&self, task: &Object, transfer: &Array) -> Promise {
         Promise::new(&mut |resolve, reject| {
-            let id = {
+            let (id, ended) = {
                 let mut state = self.0.state.borrow_mut();
                 state.last += 1;
                 let id = state.last;
                 state.asked.push(Asked { id, resolve, reject });
-                id
+                (id, state.ended.clone())
             };
             js::set(task, "id", &id.into());
-            if let Err(cause) = host::call(&self.0.worker, "postMessage", &[task, transfer]) {
+            let sent = ended.map_or_else(|| host::call(&self.0.worker, "postMessage", &[task, transfer]), Err);
+            if let Err(cause) = sent {
                 self.answer(id, Err(cause));
             }
         })
@@ -193,9 +223,11 @@ impl Agent {
         let mut state = self.0.state.borrow_mut();
         let asked = core::mem::take(&mut state.asked);
         let was_there = state.abilities.is_object();
-        state.abilities = JsValue::UNDEFINED;
+        state.ended = Some(cause.clone());
         drop(state);
-        AGENT.set(if was_there { None } else { Some(Err(cause.clone())) });
+        if was_there {
+            STARTED.set(Started::Not);
+        }
         for asked in asked {
             asked.settle(Err(cause.clone()));
         }

@@ -64,8 +64,8 @@ impl Way {
             Way::Hand { handle, offset, length } => hand::read(handle, *offset, *length).await.ok(),
             Way::Agent { name, offset, length } => {
                 // Nobody waits for it to start: until it is there, the Blob is quicker.
-                let agent = if *length >= MANY { agent::begun() } else { return None };
-                let agent = agent.ok().filter(agent::Agent::reads)?;
+                let agent = if *length >= MANY { agent::at_hand() } else { None };
+                let agent = agent.filter(agent::Agent::reads)?;
                 let buffers = settled(Ok(agent.read(name, *offset, *length).into())).await.ok()?;
                 js::items(&buffers).into_iter().next()
             }
