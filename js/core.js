@@ -4,17 +4,22 @@ import { pick, walk } from './files.js';
 import { changed, watchModels as watch } from './origin.js';
 import * as stores from './tfpersist.js';
 
-const STORES = ['localstorage', 'indexeddb', 'memory'];
+const STORES = ['localstorage', 'indexeddb', 'opfs', 'memory'];
 const TRANSFERS = ['http', 'https', 'downloads', 'file'];
+/** What the small build rejects with when only the larger one can do it. */
+const NEEDS_MORE = 'tfpersist: the larger build';
+/** Who writes for opfs:// in a page. The wasm has the text of it, for where this cannot be started. */
+let worker = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 /** All that the builds of the wasm know of each other's work. */
-const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map(), changed };
+const registry = { saveRouters: [], loadRouters: [], stores: new Map(), memory: new Map(), changed, worker: () => worker() };
 
-/** The builds: with stores alone, small, and with all, fetched at the first call that needs it. */
+/** The builds: with TF.js's own stores alone, small, and with all, fetched at the first call that needs it. */
 const builds = {
   stores: async () => stores,
   transfers: () => import('./tfpersist_transfers.js'),
 };
 const started = {};
+const ready = {};
 let source = () => undefined; // beside its JavaScript
 
 /** For the entries `all` and `node`: one build for all, and where its wasm comes from. */
@@ -36,27 +41,55 @@ async function instantiate(name, from) {
   const wasm = await builds[name]();
   await wasm.default({ module_or_path: given ?? (await source()) });
   wasm.useRegistry(registry);
+  ready[name] = wasm;
   return wasm;
 }
 
 export async function init(from) {
-  if (from?.transfers) await start('transfers', from.transfers === true ? undefined : from.transfers);
-  else await start('stores', from);
+  const { worker: own, transfers } = from ?? {};
+  if (own) worker = typeof own === 'function' ? own : () => new Worker(own, { type: 'module' });
+  if (transfers) await start('transfers', transfers === true ? undefined : transfers);
+  else await start('stores', own ? undefined : from);
 }
 
 const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() : undefined);
 
+const LARGER = ['http', 'sign', 'files', 'modelJSON', 'cache', 'stream', 'joined', 'quantize'];
+
 /** Whether only the build with all can serve this source, target or options. */
-function needsTransfers(value) {
-  if (typeof value === 'string') return TRANSFERS.includes(schemeOf(value)) || !value.includes('://') || value.startsWith('blob:');
-  return value != null && ['http', 'sign', 'files', 'modelJSON', 'cache'].some((key) => value[key] !== undefined);
+function needsAll(value) {
+  if (typeof value === 'string') return ['opfs', ...TRANSFERS].includes(schemeOf(value)) || !value.includes('://') || value.startsWith('blob:');
+  return value != null && (value.layout === 'sharded' || LARGER.some((key) => value[key] !== undefined));
 }
 
 const look = (at, value) => { try { return at(value); } catch { /* it is none */ } };
 
+/** Whether there may be models in shards. */
+async function hasShards() {
+  try {
+    return globalThis.indexedDB ? (await indexedDB.databases()).some(({ name }) => name === 'tfpersist') : false;
+  } catch {
+    return true; // it does not say
+  }
+}
+
+/** The build that serves this call: the larger one when it is there or needed. */
+async function buildFor(name, args) {
+  if (ready.transfers) return ready.transfers;
+  if (args.some((arg) => look(needsAll, arg))) return start('transfers');
+  const mayBeSharded = args.some((arg) => schemeOf(arg) === 'indexeddb') || (name === 'listModels' && typeof args[0] !== 'string');
+  if (mayBeSharded && (await hasShards())) return start('transfers');
+  return started.stores ?? started.transfers ?? start('stores');
+}
+
 const verb = (name) => async (...args) => {
-  const wasm = await (args.some((arg) => look(needsTransfers, arg)) ? start('transfers') : started.stores ?? started.transfers ?? start('stores'));
-  return wasm[name](...args);
+  const wasm = await buildFor(name, args);
+  try {
+    return await wasm[name](...args);
+  } catch (error) {
+    if (error !== NEEDS_MORE) throw error;
+    return (await start('transfers'))[name](...args);
+  }
 };
 
 /** A verb that loads: what was picked or dropped is taken at once: after the event it is gone. */
@@ -77,6 +110,7 @@ export const verify = verb('verify');
 export const copyModel = loader('copyModel');
 export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
+export const sweep = async (options) => (await start('transfers')).sweep(options);
 
 export const handler = (where, options) => {
   const picked = look(pick, where);

@@ -273,14 +273,18 @@ export interface TF {
 export type InitSource = string | URL | Request | Response | BufferSource | WebAssembly.Module;
 
 /**
- * Loads the WebAssembly, once. Optional: every verb awaits it by itself. There are two builds: `tfpersist_bg.wasm` with the stores,
- * and `tfpersist_transfers_bg.wasm` with everything, which is fetched at the first call that needs a server, files, downloads or a
- * cache. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
+ * Loads the WebAssembly, once. Optional: every verb awaits it by itself. There are two builds: `tfpersist_bg.wasm` with TF.js's own
+ * stores, and `tfpersist_transfers_bg.wasm` with everything, which is fetched at the first call that needs `opfs://`, a large model, a
+ * server, files, downloads or a cache. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
+ *
+ * In a page, `opfs://` writes through a worker of its own: `worker.js` of the package, or a Blob with the same text where that cannot be
+ * started. `{ worker }` says where it is, or makes it.
  * @example await init('https://cdn.example/tfpersist_bg.wasm');
  * @example await init({ transfers: true });
+ * @example await init({ worker: '/static/tfpersist-worker.js' });
  */
-export default function init(
-  source?: InitSource | Promise<InitSource> | { transfers: true | InitSource | Promise<InitSource> }): Promise<void>;
+export default function init(source?: InitSource | Promise<InitSource>
+  | { transfers?: true | InitSource | Promise<InitSource>; worker?: string | URL | (() => Worker) }): Promise<void>;
 
 /**
  * Saves a model and resolves when it is committed: the path then shows the new model, and after any failure the old one.
@@ -414,6 +418,13 @@ export function moveModel(source: string, destination: string, options?: SaveOpt
  * @example await removeModel('indexeddb://m');
  */
 export function removeModel(url: string, options?: Options): Promise<ListedModel>;
+
+/**
+ * Removes what a killed save has left of `opfs://` and of large models in `indexeddb://`, which otherwise happens after saves and removals.
+ * Resolves with the bytes freed.
+ * @example const bytes = await sweep();
+ */
+export function sweep(options?: Options): Promise<number>;
 
 /**
  * An IOHandler for any route, to hand to TF.js.

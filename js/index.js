@@ -2,6 +2,6 @@
 export {
   browserFiles, browserHTTPRequest, browserHTTPRequest as http, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler,
   init as default, install, listModels, load, loadModel, moveModel, objectStore, registerLoadRouter, registerSaveRouter,
-  registerStore, removeModel, save, verify, watchModels, withSaveHandler,
+  registerStore, removeModel, save, sweep, verify, watchModels, withSaveHandler,
 } from './core.js';
 export { persistStorage, storageEstimate } from './origin.js';

@@ -48,7 +48,7 @@ for (const [build, features] of Object.entries(builds)) {
 // --- nothing to do? -------------------------------------------------------------------------------
 // wasm-opt takes most of the time, so the last build's inputs and outputs are remembered by hash.
 const entries = filesIn('js').filter((f) => /\.(js|d\.ts)$/.test(f));
-for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin.js', 'index.d.ts']) {
+for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin.js', 'worker.js', 'index.d.ts']) {
   if (!entries.includes(f)) throw new Error(`js/${f} is missing`);
 }
 const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));
@@ -113,12 +113,13 @@ const part = (pattern, without) => {
   const files = filesIn('pkg').filter((f) => pattern.test(f) && !without?.test(f)).map(weigh);
   return { raw: sum(files, 'raw'), gzip: sum(files, 'gzip'), files };
 };
-const late = /^(tfpersist_transfers|tfpersist_node|all|node)/; // what a page that only uses stores never fetches
+const late = /^(tfpersist_transfers|tfpersist_node|all|node|worker)/; // what a page that only uses stores never fetches
 const sizes = {
   wasm: part(/\.wasm$/, late),
   js: part(/\.js$/, late),
   'transfers wasm': part(/^tfpersist_transfers.*\.wasm$/),
   'transfers js': part(/^(tfpersist_transfers|all).*\.js$/),
+  'worker js': part(/^worker\.js$/),
   'node wasm': part(/^tfpersist_node.*\.wasm$/),
 };
 fs.writeFileSync(sizesFile, JSON.stringify({ inputs, outputs: outputs(), budget: BUDGET, ...sizes }, null, 2) + '\n');

@@ -294,7 +294,7 @@ fn abort(transaction: &IdbTransaction) {
 }
 
 /// Adds to a quota failure what the engine says of usage and quota, where it says anything.
-async fn with_estimate(failure: Failure) -> Failure {
+pub async fn with_estimate(failure: Failure) -> Failure {
     let Failure::Known(mut known) = failure else { return failure };
     if let Error::QuotaExceeded { usage, quota, .. } = &mut known.error {
         (*usage, *quota) = js::estimate().await;

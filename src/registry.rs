@@ -20,6 +20,8 @@ use crate::store::file_system::FileSystem;
 use crate::store::indexed_db::IndexedDb;
 use crate::store::local_storage::LocalStorage;
 use crate::store::memory::{self, Memory};
+#[cfg(feature = "sharded")]
+use crate::store::pool::opfs;
 use crate::store::{Entry, Store, Which};
 #[cfg(feature = "sharded")]
 use crate::store::{pool::Pool, sharded::Sharded};
@@ -129,10 +131,14 @@ thread_local! {
     static REGISTRY: RefCell<Registry> = RefCell::default();
 }
 
-/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map, changed: Function }`.
+/// Uses the caller's registry `{ saveRouters: IORouter[], loadRouters: IORouter[], stores: Map<string, ModelStore>, memory: Map, changed: Function, worker: () => Worker }`.
 pub fn use_registry(registry: &JsValue) {
     if let Ok(memory) = js::get(registry, "memory").dyn_into() {
         memory::share(memory);
+    }
+    #[cfg(feature = "sharded")]
+    if let Ok(make) = js::get(registry, "worker").dyn_into() {
+        opfs::use_worker(make);
     }
     let shared = Registry {
         save_routers: js::get(registry, "saveRouters").unchecked_into(),

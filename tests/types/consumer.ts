@@ -3,7 +3,7 @@
 import * as tf from '@tensorflow/tfjs';
 import init, {
   browserFiles, browserHTTPRequest, copyModel, fromMemory, getLoadHandlers, getSaveHandlers, handler, http, install, listModels, load, loadModel, moveModel,
-  objectStore, persistStorage, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, storageEstimate, verify, watchModels,
+  objectStore, persistStorage, registerLoadRouter, registerSaveRouter, registerStore, removeModel, save, storageEstimate, sweep, verify, watchModels,
   withSaveHandler,
 } from 'tfpersist';
 import type {
@@ -100,7 +100,8 @@ export async function theRest(file: File, module: WebAssembly.Module): Promise<E
   stop();
   const { usage, quota } = await storageEstimate();
   const isKept: boolean = await persistStorage();
-  console.log(moved, listed, removed, damage?.file, (usage ?? 0) / (quota ?? 1), isKept);
+  const freed: number = await sweep();
+  console.log(moved, listed, removed, damage?.file, (usage ?? 0) / (quota ?? 1), isKept, freed);
 
   const router: IORouter = (url) => (url === 'mine://x' ? theirHandler : null);
   registerSaveRouter(router);
@@ -143,6 +144,7 @@ export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, fol
   await load('https://host/model.json', { weightUrlConverter: async (path, { index }) => `https://cdn/${index}/${path}` });
   await tf.loadGraphModel(http('https://host/model.json', { weightUrlConverter: { 'a.bin': 'https://cdn/a.bin' } }));
   await init({ transfers: true });
+  await init({ worker: () => new Worker("worker.js") });
   return [statuses, await listModels('file:///models', { signal })];
 }
 

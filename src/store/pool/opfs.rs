@@ -1,40 +1,255 @@
-//! Stub until the pool is there.
+//! The pool of `opfs://`: each shard is a file of the origin's private file system, in the folder `tfpersist`. Its name is the catalog's.
+//!
+//! Only dedicated workers have sync access handles, which are three times as fast as streams. So a page writes and reads through a worker
+//! of its own ([`agent`]), and a dedicated worker with its own hands ([`hand`]), as everybody does where no worker can be started.
+
+use std::collections::VecDeque;
+
+use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::future_to_promise;
+
 use crate::context::Context;
 use crate::error::Error;
-use crate::js::Result;
-use js_sys::Uint8Array;
-use wasm_bindgen::JsValue;
-/// Stub.
-pub struct Writer;
+use crate::host::{self, Alarm, Host};
+use crate::idb::with_estimate;
+use crate::js::{self, Failure, Result};
+use crate::weights;
+
+mod agent;
+mod hand;
+mod read;
+
+pub use agent::use_worker;
+pub use read::source;
+
+const FOLDER: &str = "tfpersist";
+/// Bytes of the buffers that go to the worker and come back: new ones for each would take half of the time.
+const SLICE: u32 = 4 << 20;
+/// Shards that are being written while the next one is made.
+const BEHIND: usize = 1;
+/// Milliseconds that a failed save waits for its files to be gone; what is left then is swept some day.
+const PATIENCE: u32 = 3000;
+
+/// Writes the shards of one save.
+pub struct Writer {
+    url: String,
+    needed: u64,
+    flush: bool,
+    way: Way,
+    folder: JsValue,
+    names: Vec<String>,
+    /// Of the shards on their way; each is resolved with its buffers.
+    sent: VecDeque<Promise>,
+    free: Vec<ArrayBuffer>,
+}
+
+#[derive(Clone)]
+enum Way {
+    Agent(agent::Agent),
+    Hand(hand::Tool),
+}
+
 impl Writer {
-    /// Stub.
-    pub async fn open(_: &str, _: u64, _: bool, _: &Context) -> Result<Self> {
-        Err(Error::NotSupported { operation: "be used", scheme: "opfs".into(), why: "stub".into() }.into())
+    /// Begins to write. `needed`: bytes of the whole save, for errors; `flush`: all is forced to the disk.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`], [`Error::QuotaExceeded`], [`Error::Storage`], the signal's reason.
+    pub async fn open(url: &str, needed: u64, flush: bool, cx: &Context) -> Result<Self> {
+        let opened = folder(true, url, needed).await;
+        let folder = opened?.ok_or_else(|| unsupported("the folder cannot be made", None))?;
+        let way = match hand::Tool::sync() {
+            Some(tool) => Way::Hand(tool),
+            None => match agent::started(cx).await? {
+                Ok(agent) if agent.writes() => Way::Agent(agent),
+                Ok(_) => Way::Hand(hand::Tool::stream(None)?),
+                Err(cause) => Way::Hand(hand::Tool::stream(Some(cause))?),
+            },
+        };
+        let (sent, names, free) = Default::default();
+        Ok(Self { url: url.to_owned(), needed, flush, way, folder, names, sent, free })
     }
-    /// Stub.
-    pub async fn room(&mut self, _: &Context) -> Result<()> {
+
+    /// Waits until one more shard may be sent.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], [`Error::Storage`], the signal's reason.
+    pub async fn room(&mut self, cx: &Context) -> Result<()> {
+        self.wait(BEHIND, cx).await
+    }
+
+    /// Copies these parts at once, and begins to write them as the file of that name.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when a part was transferred away, or there is no memory.
+    pub fn send(&mut self, name: &str, parts: &[Uint8Array]) -> Result<()> {
+        let length = weights::length(parts);
+        let buffers = self.copy(parts, length)?;
+        self.names.push(name.to_owned());
+        let written = match &self.way {
+            Way::Agent(agent) => agent.write(name, &buffers, length, self.flush),
+            Way::Hand(tool) => {
+                let (tool, folder, name, flush) = (*tool, self.folder.clone(), name.to_owned(), self.flush);
+                future_to_promise(async move { tool.write(&folder, &name, buffers, length, flush).await })
+            }
+        };
+        handled(&written);
+        self.sent.push_back(written);
         Ok(())
     }
-    /// Stub.
-    pub fn send(&mut self, _: &str, _: &[Uint8Array]) -> Result<()> {
+
+    /// Waits until all files are there, whole.
+    ///
+    /// # Errors
+    /// As [`Writer::room`].
+    pub async fn finish(&mut self, cx: &Context) -> Result<()> {
+        self.wait(0, cx).await
+    }
+
+    /// Removes what was written, as far as that can be done soon.
+    pub async fn discard(self) {
+        let Self { folder, names, sent, .. } = self;
+        let removed = future_to_promise(async move {
+            host::settled(Ok(Promise::all_settled(&sent.iter().collect::<Array>()).into())).await?;
+            host::settled(Ok(remove_all(&folder, &names).into())).await
+        });
+        let alarm = Alarm::new(PATIENCE);
+        let _ = host::settled(Ok(Promise::race(&Array::of2(&removed, &alarm.rings)).into())).await;
+    }
+
+    /// Waits until only so many are on their way.
+    async fn wait(&mut self, behind: usize, cx: &Context) -> Result<()> {
+        while self.sent.len() > behind
+            && let Some(first) = self.sent.front()
+        {
+            let buffers = match cx.settled(Ok(first.clone().into())).await {
+                Ok(buffers) => js::items(&buffers),
+                Err(Failure::Thrown(cause)) => {
+                    cx.check()?;
+                    return Err(with_estimate(js::storage(&self.url, self.needed)(cause)).await);
+                }
+                Err(failure) => return Err(failure),
+            };
+            self.free.extend(buffers.into_iter().map(JsValue::into));
+            self.sent.pop_front();
+        }
         Ok(())
     }
-    /// Stub.
-    pub async fn finish(&mut self, _: &Context) -> Result<()> {
-        Ok(())
+
+    /// All parts, in buffers of a slice each; the last one may have room left.
+    fn copy(&mut self, parts: &[Uint8Array], length: u64) -> Result<Vec<ArrayBuffer>> {
+        let mut buffers = Vec::new();
+        for _ in 0..length.div_ceil(SLICE.into()) {
+            buffers.push(self.free.pop().map_or_else(|| js::allocate(SLICE.into()), Ok)?);
+        }
+        let mut at = 0;
+        for part in parts {
+            let mut copied = 0;
+            while copied < part.length() {
+                let count = (part.length() - copied).min(SLICE - at % SLICE);
+                let Some(buffer) = buffers.get((at / SLICE) as usize) else { break };
+                js::copy_into(&js::view(buffer)?, &part.subarray(copied, copied + count), at % SLICE)?;
+                (copied, at) = (copied + count, at + count);
+            }
+        }
+        Ok(buffers)
     }
-    /// Stub.
-    pub async fn discard(self) {}
 }
-/// Stub.
-pub async fn source(_: &str, _: u64, _: u64, _: &str) -> Result<Option<JsValue>> {
-    Ok(None)
+
+/// Names and lengths of all files; none where there is no such file system.
+///
+/// # Errors
+/// [`Error::Storage`].
+pub async fn list(url: &str) -> Result<Vec<(String, u64)>> {
+    match folder(false, url, 0).await {
+        Ok(Some(folder)) => listed(&folder).await.map_err(js::storage(url, 0)),
+        Ok(None) => Ok(Vec::new()),
+        Err(failure) if matches!(failure.error(), Some(Error::NotSupported { .. })) => Ok(Vec::new()),
+        Err(failure) => Err(failure),
+    }
 }
-/// Stub.
-pub async fn list(_: &str) -> Result<Vec<(String, u64)>> {
-    Ok(Vec::new())
+
+async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
+    let handles = host::call(folder, "values", &[])?;
+    let (mut names, files) = (Vec::new(), Array::new());
+    loop {
+        let step = host::settled(host::call(&handles, "next", &[])).await?;
+        if js::get(&step, "done").is_truthy() {
+            break;
+        }
+        let handle = js::get(&step, "value");
+        if let (Some(name), Ok(file)) = (js::text(&js::get(&handle, "name")), host::call(&handle, "getFile", &[])) {
+            names.push(name);
+            files.push(&file);
+        }
+    }
+    let files = host::settled(Ok(Promise::all_settled(&files).into())).await?;
+    // One that is gone meanwhile, or is being written, has no length.
+    let length = |file: JsValue| js::get(&js::get(&file, "value"), "size").as_f64().unwrap_or_default() as u64;
+    Ok(names.into_iter().zip(js::items(&files).into_iter().map(length)).collect())
 }
-/// Stub.
-pub async fn remove(_: &[String], _: &str) -> Result<()> {
-    Ok(())
+
+/// Removes these files. What is gone already is fine.
+///
+/// # Errors
+/// [`Error::NotSupported`]; [`Error::Storage`] when one cannot be removed, after all have been tried.
+pub async fn remove(names: &[String], url: &str) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let Some(folder) = folder(false, url, 0).await? else { return Ok(()) };
+    let outcomes = host::settled(Ok(remove_all(&folder, names).into())).await.map_err(js::storage(url, 0))?;
+    let failures = js::items(&outcomes).into_iter().filter_map(|outcome| js::get_some(&outcome, "reason"));
+    match failures.into_iter().find(|cause| !is_gone(cause)) {
+        Some(cause) => Err(js::storage(url, 0)(cause)),
+        None => Ok(()),
+    }
+}
+
+fn remove_all(folder: &JsValue, names: &[String]) -> Promise {
+    let removals = names.iter().filter_map(|name| host::call(folder, "removeEntry", &[&name.into()]).ok());
+    Promise::all_settled(&removals.collect::<Array>())
+}
+
+/// The folder of the pool; `None` where there is none and none is to be made.
+async fn folder(create: bool, url: &str, needed: u64) -> Result<Option<JsValue>> {
+    let storage = js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "storage"));
+    let why = "this browser has no origin private file system, or only for pages over https; use indexeddb://";
+    if js::method(&storage, "getDirectory").is_none() {
+        return Err(unsupported(why, None));
+    }
+    let refused = |cause: JsValue| match js::words(&cause).0.as_str() {
+        "SecurityError" | "NotSupportedError" => {
+            unsupported("the browser refuses it here, as in private windows", Some(cause))
+        }
+        _ => js::storage(url, needed)(cause),
+    };
+    let root = host::settled(host::call(&storage, "getDirectory", &[])).await.map_err(refused)?;
+    let options = Object::new();
+    js::set(&options, "create", &create.into());
+    match host::settled(host::call(&root, "getDirectoryHandle", &[&FOLDER.into(), &options])).await {
+        Ok(folder) => Ok(Some(folder)),
+        Err(cause) if !create && is_gone(&cause) => Ok(None),
+        Err(cause) => Err(with_estimate(refused(cause)).await),
+    }
+}
+
+fn is_gone(cause: &JsValue) -> bool {
+    js::words(cause).0 == "NotFoundError"
+}
+
+fn unsupported(why: &str, cause: Option<JsValue>) -> Failure {
+    Failure::known(Error::NotSupported { operation: "be used", scheme: "opfs".into(), why: why.to_owned() }, cause)
+}
+
+/// Its failure will be told when it is awaited; until then nobody shall be told of an unhandled rejection.
+fn handled(promise: &Promise) {
+    let _ = Promise::all_settled(&Array::of1(promise));
+}
+
+/// An exception as a host throws it.
+fn exception(name: &str, message: &str) -> JsValue {
+    let error = js_sys::Error::new(message);
+    error.set_name(name);
+    error.into()
 }

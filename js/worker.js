@@ -1,0 +1,68 @@
+// Writes and reads the files of opfs:// for a page: only dedicated workers have sync access handles. It imports nothing and is
+// fit for a classic worker, too, so that it can also be started from its text.
+let folder;
+
+/** A file's sync access handle. The folder is found once, and once more if somebody has removed it since. */
+async function open(name, create, options) {
+  const known = folder;
+  folder ??= navigator.storage.getDirectory().then((root) => root.getDirectoryHandle('tfpersist', { create: true }));
+  try {
+    const file = await (await folder).getFileHandle(name, { create });
+    return await file.createSyncAccessHandle(options);
+  } catch (error) {
+    folder = undefined;
+    if (known && error.name === 'NotFoundError') return open(name, create, options);
+    throw error;
+  }
+}
+
+/** Over quota nothing throws: there are fewer bytes than there should be, or an absurd number. */
+function check(bytes, expected) {
+  if (bytes === expected) return;
+  throw Object.assign(new Error(`${bytes} of ${expected} bytes were written`), { name: 'QuotaExceededError' });
+}
+
+/** A new file with what these buffers hold, which go back to who sent them. */
+async function write({ name, buffers, length, flush }) {
+  const handle = await open(name, true);
+  try {
+    let at = 0;
+    for (const buffer of buffers) {
+      const bytes = new Uint8Array(buffer, 0, Math.min(buffer.byteLength, length - at));
+      check(handle.write(bytes, { at }), bytes.length);
+      at += bytes.length;
+    }
+    if (flush) handle.flush();
+    check(handle.getSize(), length);
+  } finally {
+    handle.close();
+  }
+  return buffers;
+}
+
+/** Some bytes of a file; fewer where it ends. */
+async function read({ name, offset, length }) {
+  const handle = await open(name, false, { mode: 'read-only' });
+  try {
+    const bytes = new Uint8Array(length);
+    const count = handle.read(bytes, { at: offset });
+    return [count < length ? bytes.slice(0, count).buffer : bytes.buffer];
+  } finally {
+    handle.close();
+  }
+}
+
+const tasks = { write, read };
+
+onmessage = async ({ data }) => {
+  try {
+    const buffers = await tasks[data.task](data);
+    postMessage({ id: data.id, buffers }, buffers);
+  } catch ({ name, message }) {
+    postMessage({ id: data.id, name, message });
+  }
+};
+
+const has = (type, property) => globalThis[type] !== undefined && property in globalThis[type].prototype;
+// Handles without a mode are exclusive: two readers of one file would be in each other's way.
+postMessage({ writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });

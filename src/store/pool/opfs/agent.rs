@@ -1,0 +1,249 @@
+//! The page's own dedicated worker (`js/worker.js`), which has the sync access handles that a page has not. It is started when it is
+//! needed first, and stays.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use js_sys::{Array, ArrayBuffer, Function, Object, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+
+use super::exception;
+use crate::context::Context;
+use crate::host::{self, Host};
+use crate::js::{self, Result};
+
+/// For where the worker's own file is not to be had: another origin's, not copied by a bundler, no npm package.
+const SCRIPT: &str = include_str!("../../../../js/worker.js");
+
+thread_local! {
+    static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
+    static STARTED: RefCell<Started> = const { RefCell::new(Started::Not) };
+}
+
+#[derive(Clone)]
+enum Started {
+    Not,
+    /// The promise is resolved when it is known how it went.
+    Begun(Promise),
+    There(Agent),
+    /// Why none can be started here. It is not tried again.
+    Never(JsValue),
+}
+
+/// Has the worker made by this function, which gives a `Worker` or throws.
+pub fn use_worker(make: Function) {
+    MAKE.set(Some(make));
+}
+
+/// A worker. Cloning copies the handle.
+#[derive(Clone)]
+pub struct Agent(Rc<Link>);
+
+struct Link {
+    worker: JsValue,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the worker can do, once it is there.
+    abilities: JsValue,
+    /// Why there is none any more.
+    ended: Option<JsValue>,
+    last: u32,
+    asked: Vec<Asked>,
+}
+
+struct Asked {
+    id: u32,
+    resolve: Function,
+    reject: Function,
+}
+
+/// The worker, once it is there; inside, why none can be started here.
+///
+/// # Errors
+/// The signal's reason.
+pub async fn started(cx: &Context) -> Result<Host<Agent>> {
+    if let Started::Begun(known) = begin() {
+        cx.settled(Ok(known.into())).await?;
+    }
+    match STARTED.with_borrow(Clone::clone) {
+        Started::There(agent) => Ok(Ok(agent)),
+        Started::Never(cause) => Ok(Err(cause)),
+        _ => Ok(Err(JsValue::UNDEFINED)), // it has ended already
+    }
+}
+
+/// The worker if it is there; else it is started, for the next one who asks.
+pub fn at_hand() -> Option<Agent> {
+    match begin() {
+        Started::There(agent) => Some(agent),
+        _ => None,
+    }
+}
+
+fn begin() -> Started {
+    if STARTED.with_borrow(|started| matches!(started, Started::Not)) {
+        let known = future_to_promise(async {
+            let started = start().await;
+            STARTED.set(started.map_or_else(Started::Never, Started::There));
+            Ok(JsValue::UNDEFINED)
+        });
+        STARTED.set(Started::Begun(known));
+    }
+    STARTED.with_borrow(Clone::clone)
+}
+
+async fn start() -> Host<Agent> {
+    let made = match MAKE.with_borrow(Option::clone) {
+        Some(make) => meet(make.call0(&JsValue::UNDEFINED)).await,
+        None => return meet(from_text()).await,
+    };
+    match made {
+        Ok(agent) => Ok(agent),
+        Err(cause) => meet(from_text()).await.map_err(|_| cause),
+    }
+}
+
+fn from_text() -> Host<JsValue> {
+    let class = js::global("URL").unwrap_or_default();
+    let blob = host::blob(&Array::of1(&SCRIPT.into()), "text/javascript").map_err(JsValue::from)?;
+    let url = host::call(&class, "createObjectURL", &[&blob])?; // which stays: the worker may still have to fetch it
+    host::construct("Worker", &[&url])
+}
+
+/// Waits until the worker says that it is there.
+async fn meet(worker: Host<JsValue>) -> Host<Agent> {
+    let worker = worker?;
+    let agent = Agent(Rc::new(Link { worker: worker.clone(), state: RefCell::default() }));
+    let there = Promise::new(&mut |resolve, reject| {
+        agent.0.state.borrow_mut().asked.push(Asked { id: 0, resolve, reject });
+    });
+    // They live as long as the worker: as long as the page.
+    let hear = {
+        let agent = agent.clone();
+        Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| agent.hear(&js::get(&event, "data"))).into_js_value()
+    };
+    let end = {
+        let agent = agent.clone();
+        Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| agent.end(&event)).into_js_value()
+    };
+    for (event, listener) in [("message", &hear), ("error", &end), ("messageerror", &end)] {
+        host::call(&worker, "addEventListener", &[&event.into(), listener])?;
+    }
+    host::settled(Ok(there.into())).await?;
+    Ok(agent)
+}
+
+impl Agent {
+    /// Whether it reads files faster than the page does.
+    pub fn reads(&self) -> bool {
+        self.can("reads")
+    }
+
+    /// Whether it can write.
+    pub fn writes(&self) -> bool {
+        self.can("writes")
+    }
+
+    fn can(&self, what: &str) -> bool {
+        js::get(&self.0.state.borrow().abilities, what).is_truthy()
+    }
+
+    /// Has a new file written. The buffers go there, and come back with the answer.
+    pub fn write(&self, name: &str, buffers: &[ArrayBuffer], length: u64, flush: bool) -> Promise {
+        let buffers: Array = buffers.iter().collect();
+        let task = Object::new();
+        js::set(&task, "task", &"write".into());
+        js::set(&task, "name", &name.into());
+        js::set(&task, "buffers", &buffers);
+        js::set(&task, "length", &(length as f64).into());
+        js::set(&task, "flush", &flush.into());
+        self.ask(&task, &buffers)
+    }
+
+    /// Has bytes of a file read: a list of one buffer.
+    pub fn read(&self, name: &str, offset: u64, length: u64) -> Promise {
+        let task = Object::new();
+        js::set(&task, "task", &"read".into());
+        js::set(&task, "name", &name.into());
+        js::set(&task, "offset", &(offset as f64).into());
+        js::set(&task, "length", &(length as f64).into());
+        self.ask(&task, &Array::new())
+    }
+
+    fn ask(&self, task: &Object, transfer: &Array) -> Promise {
+        Promise::new(&mut |resolve, reject| {
+            let (id, ended) = {
+                let mut state = self.0.state.borrow_mut();
+                state.last += 1;
+                let id = state.last;
+                state.asked.push(Asked { id, resolve, reject });
+                (id, state.ended.clone())
+            };
+            js::set(task, "id", &id.into());
+            let sent = ended.map_or_else(|| host::call(&self.0.worker, "postMessage", &[task, transfer]), Err);
+            if let Err(cause) = sent {
+                self.answer(id, Err(cause));
+            }
+        })
+    }
+
+    /// An answer, or, at first, that the worker is there.
+    fn hear(&self, data: &JsValue) {
+        match js::get(data, "id").as_f64() {
+            None => {
+                self.0.state.borrow_mut().abilities = data.clone();
+                self.answer(0, Ok(JsValue::UNDEFINED));
+            }
+            Some(id) => {
+                let failure = || exception(&word(data, "name"), &word(data, "message"));
+                self.answer(id as u32, js::get_some(data, "buffers").ok_or_else(failure));
+            }
+        }
+    }
+
+    fn answer(&self, id: u32, outcome: Host<JsValue>) {
+        let mut state = self.0.state.borrow_mut();
+        let Some(place) = state.asked.iter().position(|asked| asked.id == id) else { return };
+        let asked = state.asked.swap_remove(place);
+        drop(state);
+        asked.settle(outcome);
+    }
+
+    /// The worker could not be started, or has ended: whoever waits for it hears that. One that had been there is replaced when the
+    /// next is needed.
+    fn end(&self, event: &JsValue) {
+        let _ = host::call(event, "preventDefault", &[]); // it is told to whom it concerns
+        let _ = host::call(&self.0.worker, "terminate", &[]);
+        let said = word(event, "message");
+        let cause = exception("OperationError", &format!("the worker of opfs:// has failed: {said}"));
+        let mut state = self.0.state.borrow_mut();
+        let asked = core::mem::take(&mut state.asked);
+        let was_there = state.abilities.is_object();
+        state.ended = Some(cause.clone());
+        drop(state);
+        if was_there {
+            STARTED.set(Started::Not);
+        }
+        for asked in asked {
+            asked.settle(Err(cause.clone()));
+        }
+    }
+}
+
+impl Asked {
+    fn settle(self, outcome: Host<JsValue>) {
+        // Neither can fail: they settle a promise.
+        let _ = match outcome {
+            Ok(value) => self.resolve.call1(&JsValue::UNDEFINED, &value),
+            Err(cause) => self.reject.call1(&JsValue::UNDEFINED, &cause),
+        };
+    }
+}
+
+fn word(object: &JsValue, key: &str) -> String {
+    js::text(&js::get(object, key)).unwrap_or_default()
+}
