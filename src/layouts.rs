@@ -50,7 +50,7 @@ struct Twins {
 impl Twins {
     /// `None` where nothing lies in shards.
     async fn of(path: &str, cx: &Context) -> Result<Option<Self>> {
-        let Some(sharded) = SHARDS.row(path, cx).await? else { return Ok(None) };
+        let Some(sharded) = sharded_row(path, cx).await? else { return Ok(None) };
         Ok(Some(Self { sharded, record: Records.row(path, cx).await? }))
     }
 
@@ -71,6 +71,14 @@ impl Twins {
     }
 }
 
+/// What lies in shards at a path. A catalog without its object stores has no model, and is nothing to the records beside it.
+async fn sharded_row(path: &str, cx: &Context) -> Result<Option<Entry>> {
+    match SHARDS.row(path, cx).await {
+        Err(failure) if is_corrupt(&failure) => Ok(None),
+        row => row,
+    }
+}
+
 /// Drops the older one of two twins, if it is still that one. If it stays it does no harm: it is older.
 async fn drop_twin(layout: Layout, path: &str, twin: Option<&Entry>, cx: &Context) {
     let Some(twin) = twin else { return };
@@ -79,6 +87,10 @@ async fn drop_twin(layout: Layout, path: &str, twin: Option<&Entry>, cx: &Contex
         Layout::Record => Records.remove(path, which, &cx.quiet()).await,
         Layout::Sharded => SHARDS.remove(path, which, &cx.quiet()).await,
     };
+}
+
+fn is_corrupt(failure: &Failure) -> bool {
+    matches!(failure.error(), Some(Error::Corrupt { .. }))
 }
 
 fn is_missing(failure: &Failure) -> bool {
@@ -110,7 +122,7 @@ impl Store for IndexedDb {
         let by_size = if bytes.is_some_and(|bytes| bytes <= RECORD) { Layout::Record } else { Layout::Sharded };
         match wanted(cx)?.unwrap_or(by_size) {
             Layout::Record => {
-                let twin = SHARDS.row(path, cx).await?;
+                let twin = sharded_row(path, cx).await?;
                 self.may_replace(path, twin.as_ref(), cx)?;
                 cx.later_than.set(twin.as_ref().and_then(Entry::saved));
                 let info = Records.put(path, model, cx).await?;
@@ -129,7 +141,12 @@ impl Store for IndexedDb {
     }
 
     async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let sharded = SHARDS.list(prefix, cx).await?;
+        let sharded = match SHARDS.list(prefix, cx).await {
+            Err(Failure::Known(known)) if matches!(known.error, Error::Corrupt { .. }) => {
+                vec![Entry::damaged("", known.error)]
+            }
+            sharded => sharded?,
+        };
         let mut entries = Records.list(prefix, cx).await?;
         for sharded in sharded {
             match entries.iter_mut().find(|entry| entry.path == sharded.path) {
@@ -170,7 +187,7 @@ impl Store for IndexedDb {
             return self.link(to, cx, SHARDS.rename(from, to, cx)).await;
         }
         drop_twin(Layout::Sharded, from, source.as_ref().map(|twins| &twins.sharded), cx).await;
-        let twin = SHARDS.row(to, cx).await?;
+        let twin = sharded_row(to, cx).await?;
         self.may_replace(to, twin.as_ref(), cx)?;
         cx.later_than.set(twin.as_ref().and_then(Entry::saved));
         let info = Records.rename(from, to, cx).await?;

@@ -42,7 +42,7 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
 
 /// The options of a load: with `verify`, what is stored is compared with its checksums, where the store has some.
 fn to_load(options: &JsValue) -> Result<Context> {
-    let cx = Context::with(options, &["verify"])?;
+    let cx = Context::with(options, &["verify", "stream", "joined"])?;
     cx.is_thorough.set(cx.flag("verify")?);
     Ok(cx)
 }

@@ -83,14 +83,14 @@ impl Weights {
         matches!(self, Weights::None | Weights::Parts(_))
     }
 
-    /// The same once more, but for a stream, which is read once.
+    /// The same once more, but for a stream, which is read once. What must live until these have been read does so for these alone.
     #[cfg(feature = "sharded")]
     pub fn again(&self) -> Option<Self> {
         match self {
             Weights::None => Some(Weights::None),
             Weights::Parts(parts) => Some(Weights::Parts(parts.clone())),
             Weights::Stream(_) => None,
-            Weights::Chunks(chunks) => Some(Weights::Chunks(chunks.clone())),
+            Weights::Chunks(chunks) => Some(Weights::Chunks(Chunks { guard: None, ..chunks.clone() })),
         }
     }
 

@@ -27,7 +27,7 @@ pub const PENDING: &str = "pending";
 /// The shards themselves, of the pool in IndexedDB: `{ key: name, data }`.
 pub const POOL: &str = "pool";
 /// `{ key: 'secret', secret }`.
-const META: &str = "meta";
+pub const META: &str = "meta";
 
 /// All of them, in the order in which they are made.
 pub const ALL: [&str; 6] = [MODELS, HEADERS, SHARDS, PENDING, POOL, META];

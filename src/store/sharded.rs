@@ -1,12 +1,14 @@
 //! `opfs://`, and `indexeddb://` for large models: a row in the catalog and immutable shards in a pool. A save writes the pieces that no
 //! shard holds yet, and one transaction makes it the model; copy and move touch the catalog alone; only the sweep removes bytes.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 
-use super::catalog::{self, HEADERS, MODELS, Row, Stored};
+use super::catalog::{self, HEADERS, META, MODELS, Row, Stored};
 use super::pool::Pool;
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::{Header, Model, described};
@@ -25,6 +27,11 @@ pub mod sweep;
 
 /// Held alone by the sweep, shared by who begins to read or to save.
 const SWEEP: &str = "tfpersist:sweep";
+
+thread_local! {
+    /// Shards that were read here, and were not what had been written.
+    static DAMAGED: RefCell<HashSet<String>> = RefCell::default();
+}
 
 /// The lock that keeps the shards of a save: its own while it is under way, and then its readers'.
 fn lock_of(save: &str) -> String {
@@ -149,6 +156,9 @@ impl Sharded {
         let broken = || corrupt(&url, HEADERS, "where the weights lie", "something else");
         let placed = stored.placed(row.shards.len()).ok_or_else(broken)?;
         let key = key.map(Rc::new).filter(|_| cx.is_thorough.get());
+        if key.is_none() && cx.is_thorough.get() {
+            return Err(corrupt(&url, META, "the secret that shards are hashed with", "none").into());
+        }
         let mut list = Vec::new();
         for run in pieces::runs(&placed) {
             let name = row.shards.get(run.shard as usize).ok_or_else(broken)?;
@@ -223,26 +233,33 @@ async fn keep(shards: &[String], cx: &Context) -> Result<Vec<Lock>> {
     Ok(locks)
 }
 
-/// Whether what was read is what was written: as many bytes, and, where there is a key, the same.
+/// Whether what was read is what was written. What is not is never used by a save of this page: it heals what it overwrites.
 fn check(run: Run, key: Option<Rc<Key>>, url: Rc<str>, name: String) -> Check {
     Rc::new(move |bytes: &Uint8Array| {
-        if u64::from(bytes.length()) != run.bytes {
-            let received = format!("{} bytes", bytes.length());
-            return Err(corrupt(&url, &name, &format!("{} bytes from {}", run.bytes, run.offset), received).into());
-        }
-        let Some(key) = &key else { return Ok(()) };
-        let mut start = 0;
-        for piece in &run.pieces {
-            let end = start + piece.bytes as u32;
-            let received = key.hash(&[bytes.subarray(start, end)]);
-            if received != piece.hash {
-                let [expected, received] = [piece.hash, received].map(|hash| format!("xxh3-128 {hash:032x}"));
-                return Err(corrupt(&url, &name, &expected, received).into());
-            }
-            start = end;
-        }
-        Ok(())
+        compare(bytes, &run, key.as_deref(), &url, &name).inspect_err(|_| {
+            DAMAGED.with_borrow_mut(|damaged| damaged.insert(name.clone()));
+        })
     })
+}
+
+/// That there are as many bytes, and, where there is a key, the same.
+fn compare(bytes: &Uint8Array, run: &Run, key: Option<&Key>, url: &str, name: &str) -> Result<()> {
+    if u64::from(bytes.length()) != run.bytes {
+        let received = format!("{} bytes", bytes.length());
+        return Err(corrupt(url, name, &format!("{} bytes from {}", run.bytes, run.offset), received).into());
+    }
+    let Some(key) = key else { return Ok(()) };
+    let mut start = 0;
+    for piece in &run.pieces {
+        let end = start + piece.bytes as u32;
+        let received = key.hash(&[bytes.subarray(start, end)]);
+        if received != piece.hash {
+            let [expected, received] = [piece.hash, received].map(|hash| format!("xxh3-128 {hash:032x}"));
+            return Err(corrupt(url, name, &expected, received).into());
+        }
+        start = end;
+    }
+    Ok(())
 }
 
 /// That there are as many bytes as the catalog's own row tells of.

@@ -1,6 +1,6 @@
 //! Weights as a ReadableStream, for who reads them piece by piece: `load(..., { stream: true })`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use js_sys::Object;
@@ -16,15 +16,13 @@ use crate::js::{self, Result};
 /// What a JavaScript function gives.
 type Answer = core::result::Result<JsValue, JsValue>;
 
-/// A `getWeightStream`: each call opens a stream. Of weights that are a stream themselves there is only one.
+/// A `getWeightStream`: each call opens a stream. Of weights that are a stream themselves there is only one; and only the first one keeps
+/// what is stored until it has ended: who opens more may find it removed.
 pub fn opener(weights: Weights, expected: Option<u64>, cx: Context) -> JsValue {
     let (cx, weights) = (Rc::new(cx), RefCell::new(weights));
     let open = move || -> Answer {
-        let again = weights.borrow().again();
-        let weights = match again {
-            Some(weights) => weights,
-            None => core::mem::replace(&mut *weights.borrow_mut(), Weights::None),
-        };
+        let again = weights.borrow().again().unwrap_or(Weights::None);
+        let weights = weights.replace(again);
         Ok(readable(Pull::new(weights, expected), cx.clone())?)
     };
     Closure::<dyn Fn() -> Answer>::new(open).into_js_value()
@@ -37,13 +35,15 @@ pub fn opener(weights: Weights, expected: Option<u64>, cx: Context) -> JsValue {
 pub fn readable(pull: Pull, cx: Rc<Context>) -> Result<JsValue> {
     // Out of it while the next piece is awaited: a stream does not ask twice at once.
     let source = Rc::new(RefCell::new(Some(pull)));
+    let is_cancelled = Rc::new(Cell::new(false));
     let feed = {
-        let source = source.clone();
+        let (source, is_cancelled) = (source.clone(), is_cancelled.clone());
         move |controller: JsValue| {
-            let (source, cx) = (source.clone(), cx.clone());
+            let (source, is_cancelled, cx) = (source.clone(), is_cancelled.clone(), cx.clone());
             future_to_promise(async move {
                 let Some(mut pull) = source.take() else { return Ok(JsValue::UNDEFINED) };
-                match pull.next(&cx).await? {
+                let next = pull.next(&cx).await?;
+                match next.filter(|_| !is_cancelled.get()) {
                     None => host::call(&controller, "close", &[]),
                     Some(bytes) => {
                         source.replace(Some(pull));
@@ -53,7 +53,10 @@ pub fn readable(pull: Pull, cx: Rc<Context>) -> Result<JsValue> {
             })
         }
     };
-    let cancel = move || drop(source.take());
+    let cancel = move || {
+        is_cancelled.set(true);
+        drop(source.take());
+    };
     let underlying = Object::new();
     js::set(&underlying, "pull", &Closure::<dyn Fn(JsValue) -> js_sys::Promise>::new(feed).into_js_value());
     js::set(&underlying, "cancel", &Closure::<dyn Fn()>::new(cancel).into_js_value());

@@ -5,7 +5,8 @@ const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-export const launch = () => chromium.launch({ executablePath, args });
+/** `more` arguments of the browser's. */
+export const launch = (...more) => chromium.launch({ executablePath, args: [...args, ...more] });
 
 /** A browser whose data stays in the folder `profile`. */
 export const launchPersistent = (profile) => chromium.launchPersistentContext(profile, { executablePath, args });

@@ -10,10 +10,12 @@ import * as picked from './picked.mjs';
 import * as refused from './refused.mjs';
 import * as reload from './reload.mjs';
 import * as rows from './rows.mjs';
+import * as shards from './shards.mjs';
 import * as storage from './storage.mjs';
+import * as sweeps from './sweeps.mjs';
 import * as tabs from './tabs.mjs';
 
 // The same bits everywhere: not the emulated GPU, whose sums come out a little different.
 await globalThis.tf?.setBackend('cpu');
-globalThis.T = { ...actors, ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...storage, ...tabs };
+globalThis.T = { ...actors, ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...shards, ...storage, ...sweeps, ...tabs };
 T.faults = async () => ({ ...await import('./faults.mjs'), ...await import('./fault-browser.mjs') });

@@ -1,11 +1,13 @@
 //! A save into the sharded layout: announce it, write the pieces that are nowhere yet, and commit.
 
+use std::collections::HashSet;
+
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::super::catalog::{self, MODELS, PENDING, Pending, Row, SHARDS, Shard, Stored};
+use super::super::catalog::{self, MODELS, PENDING, POOL, Pending, Row, SHARDS, Shard, Stored};
 use super::super::pool::{Pool, Writer};
-use super::{SWEEP, lock_of};
+use super::{DAMAGED, SWEEP, lock_of};
 use crate::artifacts::{Header, Model};
 use crate::context::Context;
 use crate::digest::Key;
@@ -132,7 +134,7 @@ impl<'a> Save<'a> {
         for name in &written.names {
             let store = match written.new.iter().any(|shard| shard.name == *name) {
                 false => SHARDS,
-                true if self.pool == Pool::IndexedDb => catalog::POOL,
+                true if self.pool == Pool::IndexedDb => POOL,
                 true => continue, // a file, whose length was looked at when it was written
             };
             is_there &= catalog::has(transaction, store, name).await?;
@@ -164,7 +166,12 @@ async fn begin(transaction: &Transaction, pool: Pool, url: &str, id: &str, cx: &
     let key = catalog::key(transaction).await?;
     let mut pending = Pending { id: id.to_owned(), shards: Vec::new() };
     let mut layout = Layout::default();
+    let records: HashSet<String> = catalog::keys(transaction, POOL).await?.into_iter().collect();
     for shard in catalog::shards(transaction, pool.name()).await? {
+        let is_gone = pool == Pool::IndexedDb && !records.contains(&shard.name);
+        if is_gone || DAMAGED.with_borrow(|damaged| damaged.contains(&shard.name)) {
+            continue; // it is written again
+        }
         pending.shards.push(shard.name.clone());
         layout.know(shard.name, &shard.pieces);
     }

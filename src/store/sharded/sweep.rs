@@ -1,7 +1,7 @@
 //! The sweep: the only one who removes shards. It takes what no model names and no save under way may use, and passes by what somebody reads.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use js_sys::Date;
 use wasm_bindgen_futures::spawn_local;
@@ -10,8 +10,9 @@ use super::super::catalog::{self, PENDING, POOL, SHARDS};
 use super::super::pool::{Pool, opfs};
 use super::{SWEEP, lock_of, save_of};
 use crate::context::Context;
+use crate::host;
 use crate::idb::Transaction;
-use crate::js::Result;
+use crate::js::{self, Result};
 use crate::locks;
 
 /// Where there are no locks, a save that began this many milliseconds ago may still be under way.
@@ -126,23 +127,33 @@ impl Needs {
         for id in &self.dead {
             catalog::delete(transaction, PENDING, id)?;
         }
-        let mut freed = 0;
+        let mut known = HashMap::new();
         for pool in [Pool::Opfs, Pool::IndexedDb] {
             for shard in catalog::shards(transaction, pool.name()).await? {
                 if !self.keeps(&shard.name) {
-                    let bytes = shard.pieces.iter().map(|piece| piece.bytes).sum::<u64>();
-                    freed += if pool == Pool::IndexedDb { bytes } else { 0 }; // of files, their own length counts
                     catalog::delete(transaction, SHARDS, &shard.name)?;
+                    known.insert(shard.name, shard.pieces.iter().map(|piece| piece.bytes).sum::<u64>());
                 }
             }
         }
+        let mut freed = 0;
         for name in catalog::keys(transaction, POOL).await? {
             if !self.keeps(&name) {
+                freed += match known.get(&name) {
+                    Some(bytes) => *bytes,
+                    None => length(transaction, &name).await?, // of a save that died
+                };
                 catalog::delete(transaction, POOL, &name)?;
             }
         }
         Ok(freed)
     }
+}
+
+/// Bytes of a record.
+async fn length(transaction: &Transaction, name: &str) -> Result<u64> {
+    let data = js::get(&catalog::get(transaction, POOL, name).await?, "data");
+    Ok(js::get(&data, "byteLength").as_f64().map_or_else(|| host::size(&data), |bytes| bytes as u64))
 }
 
 /// Whether a save began less than a day ago, by the date in its id.
