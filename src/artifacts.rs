@@ -156,10 +156,6 @@ impl Model {
     /// # Errors
     /// As [`Model::pull`].
     pub async fn into_loaded(mut self, cx: &Context) -> Result<Object> {
-        #[cfg(feature = "sharded")]
-        if cx.flag("stream")? {
-            return self.into_streamed(cx);
-        }
         let parts = self.read(cx).await?;
         #[cfg(feature = "sharded")]
         if let Some(parts) = parts.as_ref().filter(|parts| parts.len() > 1)
@@ -174,13 +170,25 @@ impl Model {
     }
 
     /// The model with `getWeightStream` instead of its weights. Each call opens a stream, of a stream's the only one.
+    ///
+    /// # Errors
+    /// None.
     #[cfg(feature = "sharded")]
-    fn into_streamed(mut self, cx: &Context) -> Result<Object> {
+    pub fn into_streamed(mut self, cx: &Context) -> Result<Object> {
         let artifacts = self.header.with_weights(None);
         let expected = self.byte_length().filter(|_| !self.weights.is_here());
         let weights = core::mem::replace(&mut self.weights, Weights::None);
         js::set(&artifacts, "getWeightStream", &weights::stream::opener(weights, expected, cx.unseen()));
         Ok(artifacts)
+    }
+
+    /// The same in the small build: it has no streams.
+    ///
+    /// # Errors
+    /// Always, so that the larger one is asked.
+    #[cfg(not(feature = "sharded"))]
+    pub fn into_streamed(self, _: &Context) -> Result<Object> {
+        Err(js::needs_more())
     }
 
     /// A checksum of everything that the model holds, the same wherever it is stored: what a store could not keep shows.
