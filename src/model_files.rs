@@ -195,7 +195,7 @@ impl ModelFile {
     ///
     /// # Errors
     /// [`crate::Error::Storage`] when a Blob cannot be read; the signal's reason.
-    pub async fn each(&self, mut see: impl FnMut(&Uint8Array), cx: &Context) -> Result<()> {
+    pub async fn each(&self, see: &mut dyn FnMut(&Uint8Array), cx: &Context) -> Result<()> {
         for part in &self.parts {
             let blob = match part {
                 Part::Bytes(bytes) => {
@@ -218,7 +218,7 @@ impl ModelFile {
     /// As [`ModelFile::each`].
     pub async fn digest(&self, cx: &Context) -> Result<String> {
         let mut digest = Digest::default();
-        self.each(|piece| digest.bytes(piece), cx).await?;
+        self.each(&mut |piece| digest.bytes(piece), cx).await?;
         Ok(digest.finish())
     }
 

@@ -57,7 +57,7 @@ impl Download {
     /// # Errors
     /// [`Error::InvalidUrl`].
     pub fn begin(&mut self, requests: &Requests) -> Result<()> {
-        let begun = requests.begin(&self.url, self.is_binary, |_| ())?;
+        let begun = requests.begin(&self.url, self.is_binary, &|_| ())?;
         // Perhaps nobody comes to ask: then nobody shall be told of an unhandled rejection.
         if let Ok(promise) = &begun {
             let _ = Promise::all_settled(&Array::of1(promise));
@@ -132,7 +132,7 @@ impl Download {
             };
             let response = match self.begun.take() {
                 Some(begun) => requests.answer(&self.url, begun).await?,
-                None => requests.send(&self.url, self.is_binary, set_headers).await?,
+                None => requests.send(&self.url, self.is_binary, &set_headers).await?,
             };
             let status = js::get(&response, "status");
             let is_part = status == 206.0;

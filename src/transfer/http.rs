@@ -234,7 +234,7 @@ impl Fetched {
         let ask = async |index: usize, shard: &Shard| {
             let Some(Version { validator: Some(then), .. }) = known.get(index) else { return Ok(true) };
             let head = |init: &Object| js::set(init, "method", &"HEAD".into());
-            let Ok(response) = requests.send(&shard.url, true, head).await else {
+            let Ok(response) = requests.send(&shard.url, true, &head).await else {
                 return requests.cx.check().map(|()| false);
             };
             let is_there = js::get(&response, "ok").is_truthy();

@@ -120,7 +120,7 @@ impl Requests {
         &self,
         url: &str,
         is_binary: bool,
-        change: impl FnOnce(&Object),
+        change: &dyn Fn(&Object),
     ) -> core::result::Result<JsValue, Refused> {
         self.answer(url, self.begin(url, is_binary, change)?).await
     }
@@ -129,7 +129,7 @@ impl Requests {
     ///
     /// # Errors
     /// [`Error::InvalidUrl`].
-    pub fn begin(&self, url: &str, is_binary: bool, change: impl FnOnce(&Object)) -> Result<host::Host<JsValue>> {
+    pub fn begin(&self, url: &str, is_binary: bool, change: &dyn Fn(&Object)) -> Result<host::Host<JsValue>> {
         if self.is_global {
             check(url)?;
         }

@@ -115,7 +115,7 @@ async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own:
             Object::assign(init, own);
             js::set(init, "body", body);
         };
-        let refused = match requests.send(url, false, change).await {
+        let refused = match requests.send(url, false, &change).await {
             Ok(response) => match requests.check(url, &response).await {
                 Ok(()) => return Ok(response),
                 Err(refused) => refused,

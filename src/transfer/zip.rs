@@ -148,7 +148,7 @@ pub async fn write(files: &ModelFiles, cx: &Context) -> Result<JsValue> {
     let mut all = Vec::new();
     for file in [&files.json].into_iter().chain(&files.shards) {
         let mut digest = crc.digest();
-        file.each(|piece| through_window(piece, |seen| digest.update(seen)), cx).await?;
+        file.each(&mut |piece| through_window(piece, |seen| digest.update(seen)), cx).await?;
         all.push((file, digest.finalize()));
     }
     let structure = Structure::default();
