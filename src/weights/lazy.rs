@@ -25,7 +25,6 @@ pub struct Chunks {
     /// What errors name: the URL of a store's model, or `weightData`.
     pub of: Rc<str>,
     /// What must live until they have been read, for example a lock.
-    #[expect(dead_code, reason = "it is held, not read")]
     pub guard: Option<Rc<dyn Any>>,
 }
 
