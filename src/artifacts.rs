@@ -178,15 +178,6 @@ impl Model {
         Ok(artifacts)
     }
 
-    /// The same in the small build: it has no streams.
-    ///
-    /// # Errors
-    /// Always, so that the larger one is asked.
-    #[cfg(not(feature = "sharded"))]
-    pub fn into_streamed(self, _: &Context) -> Result<Object> {
-        Err(js::needs_more())
-    }
-
     /// A checksum of everything that the model holds, the same wherever it is stored: what a store could not keep shows.
     ///
     /// # Errors

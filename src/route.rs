@@ -132,6 +132,7 @@ impl Route {
         }
     }
 
+    #[cfg(feature = "transfers")]
     /// Whether what goes there is taken a piece at a time, and need not be in memory whole.
     pub fn takes_pieces(&self) -> bool {
         match self {
