@@ -72,13 +72,7 @@ impl Model {
     /// # Errors
     /// As [`Model::pull`].
     pub async fn read(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
-        let is_counted = self.is_counted;
-        let count = |bytes| {
-            if !is_counted {
-                cx.advance(bytes, "read");
-            }
-        };
-        self.read_with(count, cx).await
+        self.read_with(self.is_counted, cx).await
     }
 
     /// All weight bytes in pieces, not counted.
@@ -86,17 +80,19 @@ impl Model {
     /// # Errors
     /// As [`Model::pull`].
     pub async fn pieces(&mut self, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
-        self.read_with(|_| (), cx).await
+        self.read_with(true, cx).await
     }
 
-    async fn read_with(&mut self, count: impl Fn(u64), cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
+    async fn read_with(&mut self, is_counted: bool, cx: &Context) -> Result<Option<Vec<Uint8Array>>> {
         if matches!(self.weights, Weights::None) {
             return Ok(None);
         }
         let mut pull = self.begin(cx);
         let mut parts = Vec::new();
         while let Some(part) = pull.next(cx).await? {
-            count(part.length().into());
+            if !is_counted {
+                cx.advance(part.length().into(), "read");
+            }
             parts.push(part);
         }
         #[cfg(feature = "sharded")]
@@ -156,10 +152,6 @@ impl Model {
     /// # Errors
     /// As [`Model::pull`].
     pub async fn into_loaded(mut self, cx: &Context) -> Result<Object> {
-        #[cfg(feature = "sharded")]
-        if cx.flag("stream")? {
-            return self.into_streamed(cx);
-        }
         let parts = self.read(cx).await?;
         #[cfg(feature = "sharded")]
         if let Some(parts) = parts.as_ref().filter(|parts| parts.len() > 1)
@@ -174,8 +166,11 @@ impl Model {
     }
 
     /// The model with `getWeightStream` instead of its weights. Each call opens a stream, of a stream's the only one.
+    ///
+    /// # Errors
+    /// None.
     #[cfg(feature = "sharded")]
-    fn into_streamed(mut self, cx: &Context) -> Result<Object> {
+    pub fn into_streamed(mut self, cx: &Context) -> Result<Object> {
         let artifacts = self.header.with_weights(None);
         let expected = self.byte_length().filter(|_| !self.weights.is_here());
         let weights = core::mem::replace(&mut self.weights, Weights::None);

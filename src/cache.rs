@@ -48,8 +48,8 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
     };
     let requests = Requests::new(cx, RETRIES)?.revalidating();
     match (newest(http, entry.as_ref(), &requests).await, entry) {
-        (Ok(None), Some(entry)) => entry.model(),
-        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == url => entry.model(),
+        (Ok(None), Some(entry)) => kept(entry, source, cx).await,
+        (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == url => kept(entry, source, cx).await,
         (Ok(Some(fresh)), _) => {
             if let Err(failure) = store.put(&path, fresh.stored()?, &unseen).await {
                 cx.check()?;
@@ -62,8 +62,24 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
     }
 }
 
+/// The model of an entry; the server's, if only the reading of it shows that it cannot be read.
+async fn kept(entry: Entry, source: &Route, cx: &Context) -> Result<Model> {
+    let mut model = entry.model()?;
+    if cx.flag("stream")? {
+        return Ok(model);
+    }
+    match model.pieces(cx).await {
+        Ok(weights) => Entry { weights: weights.map_or(Weights::None, Weights::Parts), ..entry }.model(),
+        Err(failure) => {
+            cx.check()?;
+            web_sys::console::error_1(&failure.into());
+            source.open(cx).await
+        }
+    }
+}
+
 /// The server's model, downloaded; `None` when the entry is it.
-async fn newest(http: &Http, entry: Option<&Entry>, requests: &Requests<'_>) -> Result<Option<Entry>> {
+async fn newest(http: &Http, entry: Option<&Entry>, requests: &Requests) -> Result<Option<Entry>> {
     let fetched = http.json(requests).await?;
     if let Some(entry) = entry.filter(|entry| entry.url == absolute(&http.url) && entry.digest == fetched.digest)
         && fetched.is_unchanged(&entry.versions, requests).await?
@@ -71,7 +87,7 @@ async fn newest(http: &Http, entry: Option<&Entry>, requests: &Requests<'_>) -> 
         return Ok(None);
     }
     let (model, versions) = fetched.weights(requests).await?;
-    Entry::new(http, &fetched, model, versions, requests.cx).await.map(Some)
+    Entry::new(http, &fetched, model, versions, &requests.cx).await.map(Some)
 }
 
 /// The URL in the one spelling that all of its spellings mean.
@@ -88,7 +104,7 @@ fn is_offline(failure: &js::Failure) -> bool {
 /// A model, and what it is a copy of.
 struct Entry {
     artifacts: Object,
-    weights: Option<Vec<js_sys::Uint8Array>>,
+    weights: Weights,
     url: String,
     digest: String,
     versions: Vec<Version>,
@@ -102,20 +118,20 @@ impl Entry {
         versions: Vec<Version>,
         cx: &Context,
     ) -> Result<Self> {
-        let weights = model.pieces(cx).await?;
+        let weights = model.pieces(cx).await?.map_or(Weights::None, Weights::Parts);
         let artifacts = model.header.with_weights(None);
         Ok(Self { artifacts, weights, url: absolute(&http.url), digest: fetched.digest.clone(), versions })
     }
 
     /// What is stored, if it is a copy.
     fn of(model: Model) -> Option<Self> {
+        let weights = model.weights.again()?; // what can be read only once is no copy of ours
         let artifacts = model.header.with_weights(None);
         let from = js::get_some(&artifacts, FIELD)?;
         let _ = js_sys::Reflect::delete_property(&artifacts, &FIELD.into());
-        let Weights::Parts(weights) = model.weights else { return None };
         let versions = versions_from_js(&js::get(&from, "versions"));
         let (url, digest) = (js::text(&js::get(&from, "url"))?, js::text(&js::get(&from, "digest"))?);
-        Some(Self { artifacts, weights: Some(weights), url, digest, versions })
+        Some(Self { artifacts, weights, url, digest, versions })
     }
 
     /// The model as it is stored.
@@ -135,7 +151,7 @@ impl Entry {
     }
 
     fn build(&self, artifacts: &Object) -> Result<Model> {
-        let weights = self.weights.clone().map_or(Weights::None, Weights::Parts);
+        let weights = self.weights.again().unwrap_or(Weights::None);
         let mut model = Model::new(Header::of(artifacts)?, weights)?;
         model.is_counted = true;
         Ok(model)

@@ -1,6 +1,7 @@
 //! What accompanies a verb from the caller down to the medium: options, signal, progress.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use js_sys::{Array, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
@@ -23,13 +24,15 @@ pub struct Context {
     pub needs_weights: Cell<bool>,
     /// Everything is checked that can be, also what costs: `verify`.
     pub is_thorough: Cell<bool>,
+    /// Where the model goes, it is taken a piece at a time: what is large shall come so.
+    pub wants_stream: Cell<bool>,
     /// IndexedDB's durability hint.
     pub durability: Option<String>,
     /// What is saved must be dated later than this, in milliseconds since 1970: that of a twin in another layout.
     pub later_than: Cell<Option<f64>>,
     signal: Option<AbortSignal>,
     on_progress: Option<Function>,
-    progress: RefCell<Progress>,
+    progress: Rc<RefCell<Progress>>,
 }
 
 impl Default for Context {
@@ -40,11 +43,12 @@ impl Default for Context {
             overwrite: true,
             needs_weights: Cell::default(),
             is_thorough: Cell::default(),
+            wants_stream: Cell::default(),
             durability: None,
             later_than: Cell::default(),
             signal: None,
             on_progress: None,
-            progress: RefCell::default(),
+            progress: Rc::default(),
         }
     }
 }
@@ -73,11 +77,12 @@ impl Context {
             overwrite: options::flag(&options, "overwrite")?.unwrap_or(true),
             needs_weights: Cell::new(false),
             is_thorough: Cell::new(false),
+            wants_stream: Cell::new(false),
             durability: options::durability(&options)?,
             later_than: Cell::default(),
             signal: options::signal(&options)?,
             on_progress: options::option(&options, "onProgress", "a function")?,
-            progress: RefCell::default(),
+            progress: Rc::default(),
             options,
         };
         context.check()?;
@@ -121,6 +126,16 @@ impl Context {
     /// For what happens on the way: the progress does not see it, and it replaces what is there.
     pub fn unseen(&self) -> Self {
         Self { signal: self.signal.clone(), ..self.quiet() }
+    }
+
+    /// The same call, for what may outlive this.
+    pub fn shared(&self) -> Self {
+        Self {
+            overwrite: self.overwrite,
+            on_progress: self.on_progress.clone(),
+            progress: self.progress.clone(),
+            ..self.unseen()
+        }
     }
 
     /// Awaits what a caller's or a host's function gave, a promise or a plain value, but no longer than until the abort.

@@ -1,7 +1,7 @@
 //! Host objects reached by name. Each would cost an import of its own through web-sys; some exist in one host only.
 
 use js_sys::{Array, Function, JsString, Object, Promise, Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
 use crate::js::{self, Result};
@@ -40,6 +40,12 @@ fn missing(name: &str) -> JsValue {
 /// What it threw or rejected with.
 pub async fn settled(outcome: Host<JsValue>) -> Host<JsValue> {
     JsFuture::from(js::resolve(&outcome?)?).await
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A Blob, to tell a real one from what only has its methods.
+    pub type Blob;
 }
 
 /// A Blob of these parts, which it copies into the browser's own storage.

@@ -1,24 +1,71 @@
 //! A model as files: its weights, whole or in shards, and the model JSON that names them.
 
+use core::any::Any;
+use std::rc::Rc;
+
 use js_sys::{Array, Object, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use crate::artifacts::{Header, Model};
 use crate::context::Context;
 use crate::digest::Digest;
+use crate::error::Error;
 use crate::host;
 use crate::info::Info;
 use crate::js::{self, Result};
 use crate::model_json;
 use crate::shard;
-use crate::weights;
+use crate::weights::{Chunks, Pull, Weights};
+
+/// Bytes that are gathered before they become a Blob, which the browser may keep on the disk.
+const GATHERED: u64 = 8 << 20;
+
+/// Some bytes of a file.
+#[derive(Clone)]
+pub enum Part {
+    /// As they lie in the caller's buffers.
+    Bytes(Uint8Array),
+    /// A Blob of so many, which need not be in memory.
+    Blob(JsValue, u64),
+}
+
+impl AsRef<JsValue> for Part {
+    fn as_ref(&self) -> &JsValue {
+        match self {
+            Part::Bytes(bytes) => bytes,
+            Part::Blob(blob, _) => blob,
+        }
+    }
+}
+
+impl Part {
+    fn bytes(&self) -> u64 {
+        match self {
+            Part::Bytes(bytes) => bytes.length().into(),
+            Part::Blob(_, bytes) => *bytes,
+        }
+    }
+
+    /// From one byte to another (exclusive), as a view.
+    fn between(&self, start: u64, end: u64) -> Result<Self> {
+        match self {
+            Part::Bytes(bytes) => Ok(Part::Bytes(bytes.subarray(start as u32, end as u32))),
+            Part::Blob(blob, bytes) if (start, end) == (0, *bytes) => Ok(Part::Blob(blob.clone(), *bytes)),
+            Part::Blob(blob, _) => {
+                let ends = [&(start as f64).into(), &(end as f64).into()];
+                let cut = host::call(blob, "slice", &ends).map_err(js::thrown)?;
+                Ok(Part::Blob(cut, end - start))
+            }
+        }
+    }
+}
 
 /// A file of a model, on its way out.
 pub struct ModelFile {
     /// Without a folder.
     pub name: String,
-    /// Its bytes, as they lie in the caller's buffers.
-    pub parts: Vec<Uint8Array>,
+    /// Its bytes, in turn.
+    pub parts: Vec<Part>,
     /// Its media type.
     pub mime: &'static str,
 }
@@ -33,6 +80,8 @@ pub struct ModelFiles {
     pub info: Info,
     header: Header,
     prefix: &'static str,
+    /// Keeps what the Blobs are of.
+    _guard: Option<Rc<dyn Any>>,
 }
 
 /// How the files of a model are called.
@@ -53,26 +102,50 @@ pub fn converter_name(_: &ModelFile, number: usize, count: usize) -> String {
 }
 
 impl ModelFiles {
-    /// Cuts a model into files. Nothing is copied.
+    /// Cuts a model into files, whose bytes are all read. Nothing is copied.
     ///
     /// # Errors
     /// As [`Model::pieces`]; [`crate::Error::InvalidArgument`] for too small shards, and when JSON cannot hold the model.
     pub async fn of(mut model: Model, naming: Naming<'_>, cx: &Context) -> Result<Self> {
-        let pieces = model.pieces(cx).await?;
-        let total = pieces.as_deref().map_or(0, weights::length);
+        let pieces = model.pieces(cx).await?.map(|pieces| pieces.into_iter().map(Part::Bytes).collect());
+        Self::cut(model, pieces, None, naming)
+    }
+
+    /// The same for who takes Blobs: what is one already is not read, and what only passes through here does not stay in memory.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::of`].
+    pub async fn in_blobs(mut model: Model, naming: Naming<'_>, cx: &Context) -> Result<Self> {
+        if model.weights.is_here() {
+            return Self::of(model, naming, cx).await;
+        }
+        if let Weights::Chunks(chunks) = &model.weights
+            && let Some(blobs) = chunks.blobs()
+        {
+            let parts = blobs.into_iter().map(|(blob, bytes)| Part::Blob(blob, bytes)).collect();
+            let guard = chunks.guard.clone();
+            return Self::cut(model, Some(parts), guard, naming);
+        }
+        let pull = model.pull(cx).await?;
+        let parts = gathered(pull, cx).await?;
+        Self::cut(model, Some(parts), None, naming)
+    }
+
+    fn cut(model: Model, pieces: Option<Vec<Part>>, guard: Option<Rc<dyn Any>>, naming: Naming<'_>) -> Result<Self> {
+        let total = pieces.iter().flatten().map(Part::bytes).sum();
         let mut shards = Vec::new();
         if let Some(pieces) = &pieces {
             let cuts = shard::cut(total, naming.shard_bytes.unwrap_or(total))?;
             for (index, (start, end)) in cuts.iter().enumerate() {
                 let mime = "application/octet-stream";
-                let mut file = ModelFile { name: String::new(), parts: between(pieces, *start, *end), mime };
+                let mut file = ModelFile { name: String::new(), parts: between(pieces, *start, *end)?, mime };
                 file.name = (naming.shard)(&file, index + 1, cuts.len());
                 shards.push(file);
             }
         }
         let json = ModelFile { name: naming.json.to_owned(), parts: Vec::new(), mime: "application/json" };
         let info = model.header.info(total)?;
-        let mut files = Self { shards, json, info, header: model.header, prefix: naming.prefix };
+        let mut files = Self { shards, json, info, header: model.header, prefix: naming.prefix, _guard: guard };
         files.write_json()?;
         Ok(files)
     }
@@ -84,14 +157,18 @@ impl ModelFiles {
     pub fn write_json(&mut self) -> Result<()> {
         let paths: Vec<String> = self.shards.iter().map(|shard| format!("{}{}", self.prefix, shard.name)).collect();
         let text = model_json::write(&self.header, (!paths.is_empty()).then_some(&paths[..]))?;
-        self.json.parts = vec![host::encode(&text).map_err(js::thrown)?];
+        self.json.parts = vec![Part::Bytes(host::encode(&text).map_err(js::thrown)?)];
         Ok(())
     }
 
-    /// A checksum of all weights, 16 hexadecimal digits.
+    /// A checksum of all weights that are here, 16 hexadecimal digits.
     pub fn digest(&self) -> String {
         let mut digest = Digest::default();
-        self.shards.iter().flat_map(|shard| &shard.parts).for_each(|part| digest.bytes(part));
+        for part in self.shards.iter().flat_map(|shard| &shard.parts) {
+            if let Part::Bytes(bytes) = part {
+                digest.bytes(bytes);
+            }
+        }
         digest.finish()
     }
 
@@ -111,22 +188,51 @@ impl ModelFiles {
 impl ModelFile {
     /// Bytes of it.
     pub fn bytes(&self) -> u64 {
-        weights::length(&self.parts)
+        self.parts.iter().map(Part::bytes).sum()
+    }
+
+    /// Shows all its bytes, a piece at a time.
+    ///
+    /// # Errors
+    /// [`crate::Error::Storage`] when a Blob cannot be read; the signal's reason.
+    pub async fn each(&self, see: &mut dyn FnMut(&Uint8Array), cx: &Context) -> Result<()> {
+        for part in &self.parts {
+            let blob = match part {
+                Part::Bytes(bytes) => {
+                    see(bytes);
+                    continue;
+                }
+                Part::Blob(blob, _) => Chunks::of_blobs(core::slice::from_ref(blob), &self.name)?,
+            };
+            let mut pull = Pull::new(Weights::Chunks(blob), None);
+            while let Some(piece) = pull.next(cx).await? {
+                see(&piece);
+            }
+        }
+        Ok(())
     }
 
     /// A checksum of its bytes, 16 hexadecimal digits.
-    pub fn digest(&self) -> String {
+    ///
+    /// # Errors
+    /// As [`ModelFile::each`].
+    pub async fn digest(&self, cx: &Context) -> Result<String> {
         let mut digest = Digest::default();
-        self.parts.iter().for_each(|part| digest.bytes(part));
-        digest.finish()
+        self.each(&mut |piece| digest.bytes(piece), cx).await?;
+        Ok(digest.finish())
     }
 
     /// A Blob of its bytes, which is a copy: what the caller does with the buffers from now on does not matter.
     ///
     /// # Errors
-    /// When a buffer was transferred away.
+    /// When a buffer was transferred away, or what called itself a Blob is none.
     pub fn blob(&self) -> Result<JsValue> {
-        host::blob(&self.parts.iter().collect::<Array>(), self.mime)
+        let blob = host::blob(&self.parts.iter().collect::<Array>(), self.mime)?;
+        let (expected, received) = (self.bytes(), host::size(&blob));
+        if expected == received {
+            return Ok(blob);
+        }
+        Err(Error::SizeMismatch { file: self.name.clone(), expected, received }.into())
     }
 
     /// Tells the progress that it is through.
@@ -135,17 +241,36 @@ impl ModelFile {
     }
 }
 
+/// What is pulled, as Blobs.
+async fn gathered(mut pull: Pull, cx: &Context) -> Result<Vec<Part>> {
+    let (mut parts, mut pieces, mut bytes) = (Vec::new(), Array::new(), 0);
+    loop {
+        let piece = pull.next(cx).await?;
+        if let Some(piece) = &piece {
+            bytes += u64::from(piece.length());
+            pieces.push(piece);
+        }
+        if bytes >= GATHERED || (piece.is_none() && bytes > 0) {
+            parts.push(Part::Blob(host::blob(&pieces, "")?, bytes));
+            (pieces, bytes) = (Array::new(), 0);
+        }
+        if piece.is_none() {
+            return Ok(parts);
+        }
+    }
+}
+
 /// The bytes from `start` to `end` of all pieces, as views.
-fn between(pieces: &[Uint8Array], start: u64, end: u64) -> Vec<Uint8Array> {
+fn between(pieces: &[Part], start: u64, end: u64) -> Result<Vec<Part>> {
     let mut offset = 0;
     let mut views = Vec::new();
     for piece in pieces {
-        let length = u64::from(piece.length());
+        let length = piece.bytes();
         let (from, to) = (start.clamp(offset, offset + length), end.clamp(offset, offset + length));
         if from < to {
-            views.push(piece.subarray((from - offset) as u32, (to - offset) as u32));
+            views.push(piece.between(from - offset, to - offset)?);
         }
         offset += length;
     }
-    views
+    Ok(views)
 }

@@ -132,6 +132,16 @@ impl Route {
         }
     }
 
+    #[cfg(feature = "transfers")]
+    /// Whether what goes there is taken a piece at a time, and need not be in memory whole.
+    pub fn takes_pieces(&self) -> bool {
+        match self {
+            Route::Stored(store, _) => matches!(store.scheme(), "opfs" | "indexeddb"),
+            Route::Transfer(_) => true,
+            Route::Handler(_) | Route::Artifacts(_) => false,
+        }
+    }
+
     /// That a save has no options which only another target looks at.
     ///
     /// # Errors
@@ -149,6 +159,7 @@ impl Route {
             "weightPathPrefix",
             "weightUrlConverter",
         ];
+        cx.refuse_these(&["stream", "joined"], "a save does not look at it")?;
         match self {
             Route::Stored(..) => cx.refuse(&only_http, "a store does not look at it"),
             Route::Handler(_) => cx.refuse(&only_http, "give it to the handler: this save does not look at it"),

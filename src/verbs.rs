@@ -37,7 +37,7 @@ pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Resul
 
 /// `load(source, options)`.
 pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
-    load_artifacts(source, &to_load(options)?).await
+    load_artifacts(source, |_| true, &to_load(options)?).await
 }
 
 /// The options of a load: with `verify`, what is stored is compared with its checksums, where the store has some.
@@ -47,8 +47,19 @@ fn to_load(options: &JsValue) -> Result<Context> {
     Ok(cx)
 }
 
-async fn load_artifacts(source: &JsValue, cx: &Context) -> Result<JsValue> {
-    let artifacts = open(&Route::to_load(source, cx)?, cx).await?.into_loaded(cx).await?;
+/// `is_streamed`: the weights as a stream, where the caller asks for it and who takes the model can.
+async fn load_artifacts(source: &JsValue, is_streamed: fn(&JsValue) -> bool, cx: &Context) -> Result<JsValue> {
+    let wants_stream = cx.flag("stream")?;
+    #[cfg(not(feature = "sharded"))]
+    if wants_stream {
+        return Err(js::needs_more());
+    }
+    let model = open(&Route::to_load(source, cx)?, cx).await?;
+    let artifacts = match wants_stream && is_streamed(model.header.as_ref()) {
+        #[cfg(feature = "sharded")]
+        true => model.into_streamed(cx)?,
+        _ => model.into_loaded(cx).await?,
+    };
     cx.check()?;
     #[cfg(feature = "transfers")]
     let _ = js_sys::Reflect::delete_property(&artifacts, &crate::cache::FIELD.into()); // the store's own business
@@ -64,14 +75,18 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
     if ["loadLayersModel", "loadGraphModel"].iter().all(|name| js::method(tf, name).is_none()) {
         return Err(missing("loadLayersModel").into());
     }
-    let artifacts = load_artifacts(source, &cx).await?;
-    let is_graph = js::get(&artifacts, "format") == "graph-model"
-        || js::get_some(&js::get(&artifacts, "modelTopology"), "node").is_some();
-    let name = if is_graph { "loadGraphModel" } else { "loadLayersModel" };
+    // Of a layers model TF.js would take a stream for no weights at all.
+    let artifacts = load_artifacts(source, is_graph, &cx).await?;
+    let name = if is_graph(&artifacts) { "loadGraphModel" } else { "loadLayersModel" };
     let load = js::method(tf, name).ok_or_else(|| missing(name))?;
     let handler = Object::new();
     js::set(&handler, "load", &Closure::once_into_js(move || Promise::resolve(&artifacts)));
     cx.settled(load.call2(tf, &handler, &cx.load_config())).await
+}
+
+fn is_graph(artifacts: &JsValue) -> bool {
+    js::get(artifacts, "format") == "graph-model"
+        || js::get_some(&js::get(artifacts, "modelTopology"), "node").is_some()
 }
 
 /// `listModels(options)`, `listModels(prefix, options)`: what begins with the prefix, a URL such as `indexeddb://` or `file:///models`.
@@ -218,6 +233,8 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
         cx.finish();
         return Ok(info.to_js().into());
     }
+    #[cfg(feature = "transfers")]
+    cx.wants_stream.set(destination.takes_pieces());
     let saved = put(&destination, source.open(&cx).await?, &cx).await?;
     Ok(js::get(&saved, "modelArtifactsInfo"))
 }

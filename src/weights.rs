@@ -13,7 +13,7 @@ mod pull;
 pub mod stream;
 
 #[cfg(feature = "sharded")]
-pub use lazy::{Check, Chunk, Chunks, Stream};
+pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Next, Remote, Stream};
 pub use pull::Pull;
 
 /// Where the chunks come from.
@@ -28,6 +28,9 @@ pub enum Weights {
     /// Blobs, and what a store reads when it is asked for.
     #[cfg(feature = "sharded")]
     Chunks(Chunks),
+    /// What somebody else sends, begun anew each time it is read.
+    #[cfg(feature = "sharded")]
+    Remote(std::rc::Rc<dyn Remote>),
 }
 
 impl Weights {
@@ -72,7 +75,7 @@ impl Weights {
             Weights::None => Some(0),
             Weights::Parts(parts) => Some(length(parts)),
             #[cfg(feature = "sharded")]
-            Weights::Stream(_) => None,
+            Weights::Stream(_) | Weights::Remote(_) => None,
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Some(chunks.byte_length()),
         }
@@ -91,6 +94,7 @@ impl Weights {
             Weights::Parts(parts) => Some(Weights::Parts(parts.clone())),
             Weights::Stream(_) => None,
             Weights::Chunks(chunks) => Some(Weights::Chunks(Chunks { guard: None, ..chunks.clone() })),
+            Weights::Remote(remote) => Some(Weights::Remote(remote.clone())),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::js::{self, Failure, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Options that we know. TF.js's LoadOptions and SaveConfig are among them, so that one object serves both.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 23] = [
     "signal",
     "onProgress",
     "overwrite",
@@ -32,6 +32,8 @@ const KNOWN: [&str; 21] = [
     "fieldNames",
     "cache",
     "layout",
+    "stream",
+    "joined",
 ];
 
 /// Fields of a RequestInit that may stand among the options, as in TF.js before 1.0 and in its tutorial.
@@ -129,7 +131,16 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] that names the first.
     pub fn refuse(&self, keys: &[&str], why: &str) -> Result<()> {
-        match keys.iter().chain(&BARE_INIT).find(|key| js::get_some(&self.options, key).is_some()) {
+        self.refuse_these(keys, why)?;
+        self.refuse_these(&BARE_INIT, why)
+    }
+
+    /// The same without those of a RequestInit.
+    ///
+    /// # Errors
+    /// As [`Context::refuse`].
+    pub fn refuse_these(&self, keys: &[&str], why: &str) -> Result<()> {
+        match keys.iter().find(|key| js::get_some(&self.options, key).is_some()) {
             None => Ok(()),
             Some(key) => Err(Error::argument(format!("options.{key}"), why).into()),
         }

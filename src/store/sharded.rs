@@ -168,6 +168,7 @@ impl Sharded {
                 bytes: run.bytes,
                 source,
                 check: Some(check(run, key.clone(), url.clone(), name.clone())),
+                part: None,
             });
         }
         Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(locks)) }))

@@ -1,6 +1,6 @@
-//! A file from a server: gone on with where it broke off, begun again when it became another one.
+//! A file from a server, piece by piece: gone on with where it broke off, begun again when it became another one.
 
-use js_sys::{JSON, Object, Uint8Array};
+use js_sys::{Array, JSON, Object, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::request::{Refused, Requests, header, validator};
@@ -9,125 +9,212 @@ use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
-/// Bytes of a buffer that is made on the word of a manifest alone; for a larger one the server must say that it has so many.
-const PLAIN: u64 = 1 << 26;
+/// A file on its way. When it is dropped before its end, nobody waits for the rest.
+pub struct Download {
+    url: String,
+    is_binary: bool,
+    /// What has come of it.
+    pub file: Received,
+    /// The answer to its first request, when that was sent ahead.
+    begun: Option<host::Host<JsValue>>,
+    body: Body,
+    /// Tries that brought nothing new.
+    tries: u64,
+    /// How many bytes there were at the most when the last try began.
+    before: u64,
+}
 
-impl Requests<'_> {
-    /// Fetches a whole file: tries again after failures that may pass, and goes on from the last byte where the server lets us.
-    /// `room`: how many bytes it will be, if that is known: then they are laid in one buffer as they come.
-    /// `watch` hears of each piece, and how many of its bytes are new.
+/// What a download does next.
+pub enum Step {
+    /// More bytes, and how many of them never came before.
+    Piece(Uint8Array, u64),
+    /// It begins again from its start: what came so far may have been another file.
+    Restart,
+    /// That was all.
+    End,
+}
+
+/// Of a response.
+enum Body {
+    /// There is none yet, or it broke off.
+    None,
+    Reader(JsValue),
+    /// What a caller's own fetchFunc gives may have no stream.
+    Whole(Uint8Array),
+    /// It was read to its end.
+    Over,
+}
+
+impl Download {
+    /// Nothing is sent yet.
+    pub fn new(url: &str, is_binary: bool) -> Self {
+        let (url, file, body) = (url.to_owned(), Received::default(), Body::None);
+        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0 }
+    }
+
+    /// Sends the request, so that the answer is on its way when it is asked for.
     ///
     /// # Errors
-    /// [`Error::Network`], [`Error::HttpStatus`], what `watch` says, the signal's reason.
+    /// [`Error::InvalidUrl`].
+    pub fn begin(&mut self, requests: &Requests) -> Result<()> {
+        let begun = requests.begin(&self.url, self.is_binary, &|_| ())?;
+        // Perhaps nobody comes to ask: then nobody shall be told of an unhandled rejection.
+        if let Ok(promise) = &begun {
+            let _ = Promise::all_settled(&Array::of1(promise));
+        }
+        self.begun = Some(begun);
+        Ok(())
+    }
+
+    /// Goes on: tries again after failures that may pass, and from the last byte where the server lets us.
+    ///
+    /// # Errors
+    /// [`Error::Network`], [`Error::HttpStatus`], the signal's reason.
+    pub async fn next(&mut self, requests: &Requests) -> Result<Step> {
+        loop {
+            match self.step(requests).await {
+                Ok(step) => return Ok(step),
+                Err(refused) => {
+                    self.close();
+                    if self.file.most > self.before {
+                        self.tries = 0;
+                    } else {
+                        self.file.can_go_on = false; // it brought nothing: from the start, then
+                    }
+                    requests.again(refused, &mut self.tries).await?;
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self, requests: &Requests) -> core::result::Result<Step, Refused> {
+        if matches!(self.body, Body::None) && self.connect(requests).await? {
+            return Ok(Step::Restart);
+        }
+        let piece = match &self.body {
+            Body::Reader(reader) => {
+                let read = requests.cx.settled(host::call(reader, "read", &[])).await;
+                let read = read.map_err(|failure| requests.broken(&self.url, failure))?;
+                let is_done = js::get(&read, "done").is_truthy();
+                (!is_done).then(|| js::bytes(&js::get(&read, "value")).unwrap_or_default())
+            }
+            Body::Whole(bytes) => Some(bytes.clone()),
+            Body::None | Body::Over => None,
+        };
+        if !matches!(self.body, Body::Reader(_)) || piece.is_none() {
+            self.body = Body::Over;
+        }
+        match piece {
+            Some(piece) => {
+                let new = self.file.count(&piece);
+                Ok(Step::Piece(piece, new))
+            }
+            None => self.file.complete(&self.url).map(|()| Step::End),
+        }
+    }
+
+    /// Opens a body; gives whether it begins with bytes that have been here already.
+    async fn connect(&mut self, requests: &Requests) -> core::result::Result<bool, Refused> {
+        let file = &mut self.file;
+        self.before = file.most;
+        let had_some = file.bytes > 0;
+        if !file.can_go_on {
+            file.restart();
+        }
+        loop {
+            let range = (file.bytes > 0).then(|| format!("bytes={}-", file.bytes));
+            let headers = range.as_deref().map(|range| requests.headers_with("Range", range)).transpose()?;
+            let set_headers = |init: &Object| {
+                headers.iter().for_each(|headers| js::set(init, "headers", headers));
+                if file.has_changed {
+                    js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
+                }
+            };
+            let response = match self.begun.take() {
+                Some(begun) => requests.answer(&self.url, begun).await?,
+                None => requests.send(&self.url, self.is_binary, &set_headers).await?,
+            };
+            let status = js::get(&response, "status");
+            let is_part = status == 206.0;
+            if range.is_some() && (status == 416.0 || (is_part && !file.goes_on_with(&response))) {
+                // It has become another file, or the server does not know where to go on: from the start, then, without a range.
+                if let Some(body) = js::get_some(&response, "body") {
+                    weights::cancel(&body);
+                }
+                file.restart();
+                file.has_changed = true;
+                continue;
+            }
+            requests.check(&self.url, &response).await?;
+            if !is_part {
+                file.restart();
+            }
+            file.learn(&response);
+            self.body = Body::of(&response, &self.url, requests).await?;
+            return Ok(had_some && file.bytes == 0);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Body::Reader(reader) = &self.body {
+            weights::cancel(reader);
+        }
+        self.body = Body::None;
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Body {
+    async fn of(response: &JsValue, url: &str, requests: &Requests) -> core::result::Result<Self, Refused> {
+        if let Some(body) = js::get_some(response, "body") {
+            let reader = host::call(&body, "getReader", &[]);
+            return reader.map(Body::Reader).map_err(|cause| requests.broken(url, js::thrown(cause)));
+        }
+        let whole = requests.cx.settled(whole_body(response)).await.map_err(|failure| requests.broken(url, failure))?;
+        Ok(Body::Whole(as_bytes(&whole).map_err(js::thrown)?))
+    }
+}
+
+impl Requests {
+    /// Fetches a whole file, and gives its bytes in as few pieces as may be. `watch` hears of each piece as it comes, and how many of its bytes
+    /// are new.
+    ///
+    /// # Errors
+    /// As [`Download::next`]; what `watch` says.
     pub async fn download(
         &self,
         url: &str,
         is_binary: bool,
-        room: Option<u64>,
+        room: Room,
         watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
-    ) -> Result<Received> {
-        let mut received = Received { room, ..Received::default() };
-        let mut tries = 0;
+    ) -> Result<(Received, Vec<Uint8Array>)> {
+        let mut download = Download::new(url, is_binary);
+        let mut laid = Laid::default();
         loop {
-            let before = received.most;
-            match self.attempt(url, is_binary, &mut received, watch).await {
-                Ok(()) => return Ok(received),
-                Err(refused) => {
-                    if received.most > before {
-                        tries = 0;
-                    } else {
-                        received.can_go_on = false; // it brought nothing: from the start, then
-                    }
-                    self.again(refused, &mut tries).await?;
+            match download.next(self).await? {
+                Step::Restart => laid = Laid::default(),
+                Step::Piece(piece, new) => {
+                    laid.push(&piece, &room, &download.file)?;
+                    watch(&download.file, new)?;
                 }
+                Step::End => return Ok((core::mem::take(&mut download.file), laid.finish())),
             }
         }
-    }
-
-    async fn attempt(
-        &self,
-        url: &str,
-        is_binary: bool,
-        received: &mut Received,
-        watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
-    ) -> core::result::Result<(), Refused> {
-        if !received.can_go_on {
-            received.restart();
-        }
-        let range = (received.bytes > 0).then(|| format!("bytes={}-", received.bytes));
-        let headers = range.as_deref().map(|range| self.headers_with("Range", range)).transpose()?;
-        let set_headers = |init: &Object| {
-            headers.iter().for_each(|headers| js::set(init, "headers", headers));
-            if received.has_changed {
-                js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
-            }
-        };
-        let response = self.send(url, is_binary, set_headers).await?;
-        let status = js::get(&response, "status");
-        let is_part = status == 206.0;
-        let is_other = status == 416.0 || (is_part && !received.goes_on_with(&response));
-        if range.is_some() && is_other {
-            // It has become another file, or the server does not know where to go on: from the start, then, without a range.
-            if let Some(body) = js::get_some(&response, "body") {
-                weights::cancel(&body);
-            }
-            received.restart();
-            received.has_changed = true;
-            return Box::pin(self.attempt(url, is_binary, received, watch)).await;
-        }
-        self.check(url, &response).await?;
-        if !is_part {
-            received.restart();
-        }
-        received.learn(&response);
-        self.read(url, &response, received, watch).await
-    }
-
-    async fn read(
-        &self,
-        url: &str,
-        response: &JsValue,
-        received: &mut Received,
-        watch: &mut dyn FnMut(&Received, u64) -> Result<()>,
-    ) -> core::result::Result<(), Refused> {
-        let Some(body) = js::get_some(response, "body") else {
-            // What a caller's own fetchFunc gives may lack a body.
-            let whole = self.cx.settled(whole_body(response)).await.map_err(|failure| self.broken(url, failure))?;
-            return Ok(received.push(&as_bytes(&whole).map_err(js::thrown)?, watch)?);
-        };
-        let reader = host::call(&body, "getReader", &[]);
-        let reader = reader.map_err(|cause| self.broken(url, js::thrown(cause)))?;
-        let end = async {
-            loop {
-                let piece = self.cx.settled(host::call(&reader, "read", &[])).await;
-                let piece = piece.map_err(|failure| self.broken(url, failure))?;
-                if js::get(&piece, "done").is_truthy() {
-                    return received.complete(url);
-                }
-                received.push(&js::bytes(&js::get(&piece, "value")).unwrap_or_default(), watch)?;
-            }
-        }
-        .await;
-        if end.is_err() {
-            weights::cancel(&reader);
-        }
-        end
     }
 }
 
 /// What has come of a file.
 #[derive(Default)]
 pub struct Received {
-    /// Its bytes, in the pieces in which they came.
-    pub parts: Vec<Uint8Array>,
-    /// How many.
+    /// Bytes.
     pub bytes: u64,
     /// The first of them.
     pub first: Option<u8>,
-    /// How many it will be, as far as we know.
-    room: Option<u64>,
-    /// The bytes of the one buffer that they are laid in, if they are.
-    is_laid: Option<u64>,
     /// How many the server's header says there will be, compressed or not.
     promised: Option<u64>,
     /// How many there were at the most, if it had to begin again.
@@ -146,7 +233,7 @@ pub struct Received {
 
 impl Received {
     fn restart(&mut self) {
-        (self.parts, self.bytes, self.first) = (Vec::new(), 0, None);
+        (self.bytes, self.first) = (0, None);
     }
 
     fn goes_on_with(&self, response: &JsValue) -> bool {
@@ -167,27 +254,13 @@ impl Received {
         self.length = length.filter(|_| is_plain).map(|length| self.bytes.saturating_add(length));
     }
 
-    fn push(&mut self, piece: &Uint8Array, watch: &mut dyn FnMut(&Received, u64) -> Result<()>) -> Result<()> {
-        if self.parts.is_empty() {
-            self.is_laid = self.room.filter(|room| *room <= PLAIN || self.promised == Some(*room));
-        }
-        let at = self.bytes;
+    /// Counts a piece, and gives how many of its bytes are new.
+    fn count(&mut self, piece: &Uint8Array) -> u64 {
         self.bytes += u64::from(piece.length());
         self.first = self.first.or_else(|| (piece.length() > 0).then(|| piece.get_index(0)));
-        match self.is_laid {
-            Some(room) if self.bytes <= room && room > 0 => {
-                if self.parts.is_empty() {
-                    self.parts.push(js::view(&js::allocate(room)?)?);
-                }
-                if let Some(whole) = self.parts.first() {
-                    js::copy_into(whole, piece, at as u32)?;
-                }
-            }
-            _ => self.parts.push(piece.clone()),
-        }
         let new = self.bytes.saturating_sub(self.most);
         self.most += new;
-        watch(self, new)
+        new
     }
 
     /// Firefox takes a connection that breaks off for the end of the file.
@@ -197,6 +270,76 @@ impl Received {
             Some(length) => {
                 let why = format!("the connection broke off after {} of {length} bytes", self.bytes);
                 Err(Refused::passing(Error::Network { url: url.to_owned(), why }))
+            }
+        }
+    }
+}
+
+/// Bytes of a buffer that is made on the word of a manifest alone; for a larger one the server must say that it has so many.
+const PLAIN: u64 = 1 << 26;
+
+/// How long a file may be, as far as we know.
+#[derive(Default)]
+pub struct Room {
+    /// Its bytes.
+    pub exact: Option<u64>,
+    /// Its bytes at the most.
+    pub most: Option<u64>,
+}
+
+impl Room {
+    /// Bytes of the one buffer that it is laid in.
+    fn of(&self, file: &Received) -> Option<u64> {
+        let promised = file.promised.filter(|promised| self.most.is_some_and(|most| *promised <= most));
+        self.exact
+            .filter(|exact| *exact <= PLAIN || file.promised == Some(*exact))
+            .or(promised)
+            .filter(|room| *room > 0)
+    }
+}
+
+/// The bytes of a file, laid in one buffer as they come, or kept in the pieces in which they came.
+#[derive(Default)]
+struct Laid {
+    whole: Option<Uint8Array>,
+    bytes: u32,
+    pieces: Vec<Uint8Array>,
+}
+
+impl Laid {
+    fn push(&mut self, piece: &Uint8Array, room: &Room, file: &Received) -> Result<()> {
+        if self.bytes == 0
+            && self.pieces.is_empty()
+            && let Some(room) = room.of(file)
+        {
+            self.whole = Some(js::view(&js::allocate(room)?)?);
+        }
+        match &self.whole {
+            Some(whole) if piece.length() <= whole.length() - self.bytes => {
+                js::copy_into(whole, piece, self.bytes)?;
+                self.bytes += piece.length();
+            }
+            _ => {
+                self.split();
+                self.pieces.push(piece.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// It is longer than the buffer, for example because it was compressed.
+    fn split(&mut self) {
+        if let Some(whole) = self.whole.take().filter(|_| self.bytes > 0) {
+            self.pieces.push(whole.subarray(0, self.bytes));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Uint8Array> {
+        match self.whole.take_if(|whole| whole.length() == self.bytes) {
+            Some(whole) => vec![whole],
+            None => {
+                self.split();
+                self.pieces
             }
         }
     }

@@ -38,15 +38,15 @@ pub async fn put(stem: &str, model: Model, cx: &Context) -> Result<JsValue> {
     let (result, files) = if cx.flag("zip")? {
         let shard_bytes = Some(shard_bytes.unwrap_or(shard::DEFAULT_SHARD));
         let naming = Naming { json: "model.json", shard_bytes, prefix: "", shard: &converter_name };
-        let files = ModelFiles::of(model, naming, cx).await?;
-        (files.saved(), vec![(format!("{stem}.zip"), zip::write(&files)?, None)])
+        let files = ModelFiles::in_blobs(model, naming, cx).await?;
+        (files.saved(), vec![(format!("{stem}.zip"), zip::write(&files, cx).await?, None)])
     } else {
         let name = |file: &ModelFile, number, count| match shard_bytes {
             None => format!("{stem}.weights.bin"),
             Some(_) => format!("{stem}.{}", converter_name(file, number, count)),
         };
         let naming = Naming { json: &format!("{stem}.json"), shard_bytes, prefix: "./", shard: &name };
-        let files = ModelFiles::of(model, naming, cx).await?;
+        let files = ModelFiles::in_blobs(model, naming, cx).await?;
         cx.expect(Some(files.bytes()));
         let result = files.saved();
         let all = [files.json].into_iter().chain(files.shards);

@@ -12,7 +12,7 @@ use crate::js::{self, Failure, Result};
 use crate::model_json::{self, MOST_JSON, ModelJson};
 use crate::parallel;
 use crate::shard::{self, Group, base_name};
-use crate::weights::Weights;
+use crate::weights::{Chunks, Weights};
 
 /// A file, or an entry of a zip.
 pub struct Picked {
@@ -121,16 +121,28 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
     let shards =
         find_shards(json.groups(), path.strip_suffix(base_name(&path)).unwrap_or_default(), &others, is_loose)?;
     cx.expect(Some(shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.size()))));
-    let read = async |_: usize, shard: &&Picked| {
-        let bytes = shard.bytes(cx).await?;
-        let size = u64::from(bytes.length());
-        cx.advance_whole(&shard.path, size, "read");
-        Ok::<_, Failure>(bytes)
-    };
-    let parts = parallel::map(&shards, cx.lanes()?, read).await?;
-    let mut model = json.with(json.groups.as_ref().map(|_| Weights::Parts(parts)))?;
+    let is_packed = shards.iter().any(|shard| shard.packed.is_some());
+    let weights = if is_packed { unpacked(&shards, cx).await? } else { unread(&shards)? };
+    let mut model = json.with(json.groups.as_ref().map(|_| weights))?;
     model.is_counted = true;
     Ok(model)
+}
+
+/// Files as they lie on the disk: they are read when somebody asks for their bytes.
+fn unread(shards: &[&Picked]) -> Result<Weights> {
+    let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None };
+    shards.iter().try_for_each(|shard| chunks.add(&shard.blob, Some(&shard.path)))?;
+    Ok(Weights::Chunks(chunks))
+}
+
+/// Entries of a zip, read and checked.
+async fn unpacked(shards: &[&Picked], cx: &Context) -> Result<Weights> {
+    let read = async |_: usize, shard: &&Picked| {
+        let bytes = shard.bytes(cx).await?;
+        cx.advance_whole(&shard.path, u64::from(bytes.length()), "read");
+        Ok::<_, Failure>(bytes)
+    };
+    parallel::map(shards, cx.lanes()?, read).await.map(Weights::Parts)
 }
 
 /// The one model JSON, its path, and all other files.

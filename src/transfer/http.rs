@@ -1,11 +1,13 @@
 //! `http(s)://`: a model from a server. model.json first, then its weight files, a few at a time, each checked.
 
 use core::cell::Cell;
+use std::rc::Rc;
 
 use js_sys::{Array, Function, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::download::Received;
+use super::download::{Received, Room};
+use super::remote::{Files, Source};
 use super::request::{Requests, header, validator};
 use crate::artifacts::Model;
 use crate::context::{Context, FileProgress};
@@ -21,6 +23,9 @@ use crate::weights::Weights;
 
 /// How often a file is tried again, unless the caller says.
 pub const RETRIES: u64 = 3;
+
+/// Weights of so many bytes are fetched at once, six files at a time, also where they go on piece by piece.
+const SMALL: u64 = 1 << 25;
 
 /// A model JSON on a server.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +43,14 @@ pub struct Fetched {
 }
 
 /// A weight file, and where it is.
-struct Shard {
-    group: usize,
-    url: String,
+#[derive(Clone)]
+pub struct Shard {
+    /// The group that it is a file of.
+    pub group: usize,
+    /// Where it is.
+    pub url: String,
     /// Its bytes, when the manifest tells.
-    bytes: Option<u64>,
+    pub bytes: Option<u64>,
 }
 
 /// What tells one version of a weight file from another.
@@ -71,6 +79,10 @@ impl Http {
     pub async fn open(&self, cx: &Context) -> Result<Model> {
         let requests = Requests::new(cx, RETRIES)?;
         let fetched = self.json(&requests).await?;
+        let is_large = fetched.json.weight_bytes().is_some_and(|bytes| bytes > SMALL);
+        if cx.flag("stream")? || (cx.wants_stream.get() && is_large) {
+            return fetched.stream(cx);
+        }
         Ok(fetched.weights(&requests).await?.0)
     }
 
@@ -78,12 +90,12 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::open`].
-    pub async fn json(&self, requests: &Requests<'_>) -> Result<Fetched> {
-        let cx = requests.cx;
+    pub async fn json(&self, requests: &Requests) -> Result<Fetched> {
+        let cx = &requests.cx;
         let wrong = || Error::manifest(&self.url, "a model JSON", "a text that is too long").into();
         let watch = &mut |file: &Received, _| if file.bytes > MOST_JSON { Err(wrong()) } else { Ok(()) };
-        let received = requests.download(&self.url, false, None, watch).await?;
-        let bytes = one(&received.parts)?;
+        let (received, parts) = requests.download(&self.url, false, Room::default(), watch).await?;
+        let bytes = one(&parts)?;
         let json = ModelJson::of_bytes(&bytes, &self.url)?;
         cx.expect(json.weight_bytes().map(|weights| weights.saturating_add(received.bytes)));
         cx.advance_whole(&self.url, received.bytes, "read");
@@ -161,25 +173,41 @@ impl Fetched {
     ///
     /// # Errors
     /// As [`Http::open`].
-    pub async fn weights(&self, requests: &Requests<'_>) -> Result<(Model, Vec<Version>)> {
+    pub async fn weights(&self, requests: &Requests) -> Result<(Model, Vec<Version>)> {
         let lanes = requests.cx.lanes()?;
         let received = parallel::map(&self.shards, lanes, async |_, shard| self.fetch(shard, requests).await).await?;
         let files: Vec<_> =
-            self.shards.iter().zip(&received).map(|(shard, file)| Some((&shard.url[..], file.bytes))).collect();
+            self.shards.iter().zip(&received).map(|(shard, file)| Some((&shard.url[..], file.0.bytes))).collect();
         let problems = shard::problems(self.json.groups(), &files);
         if !problems.is_empty() {
             return Err(Error::Files { problems }.into());
         }
-        let version =
-            |(shard, file): (&Shard, &Received)| Version { url: shard.url.clone(), validator: file.validator.clone() };
+        let version = |(shard, (file, _)): (&Shard, &(Received, _))| Version {
+            url: shard.url.clone(),
+            validator: file.validator.clone(),
+        };
         let versions = self.shards.iter().zip(&received).map(version).collect();
-        let parts = received.into_iter().flat_map(|file| file.parts).collect();
+        let parts = received.into_iter().flat_map(|(_, parts)| parts).collect();
         let mut model = self.json.with(self.json.groups.as_ref().map(|_| Weights::Parts(parts)))?;
         model.is_counted = true;
         Ok((model, versions))
     }
 
-    async fn fetch(&self, shard: &Shard, requests: &Requests<'_>) -> Result<Received> {
+    /// The model, whose weights are fetched when they are pulled.
+    ///
+    /// # Errors
+    /// As [`Http::open`].
+    pub fn stream(&self, cx: &Context) -> Result<Model> {
+        // What is read after the call has ended its progress does not see.
+        let cx = if cx.flag("stream")? { cx.unseen() } else { cx.shared() };
+        let files = Files { shards: self.shards.clone(), groups: self.json.groups().to_vec(), cx };
+        let source = || Weights::Remote(Rc::new(Source(Rc::new(files))));
+        let mut model = self.json.with(self.json.groups.as_ref().map(|_| source()))?;
+        model.is_counted = true;
+        Ok(model)
+    }
+
+    async fn fetch(&self, shard: &Shard, requests: &Requests) -> Result<(Received, Vec<Uint8Array>)> {
         let limit = self.json.groups().get(shard.group).and_then(|group| group.bytes);
         let seen = Cell::new(0);
         let mut watch = |file: &Received, new: u64| {
@@ -190,7 +218,7 @@ impl Fetched {
             requests.cx.advance_file(&progress, new, "read");
             Ok(())
         };
-        requests.download(&shard.url, true, shard.bytes, &mut watch).await
+        requests.download(&shard.url, true, Room { exact: shard.bytes, most: limit }, &mut watch).await
     }
 
     /// Asks with HEAD whether each weight file is still of the version that is known. A server that gave no validators
@@ -198,7 +226,7 @@ impl Fetched {
     ///
     /// # Errors
     /// The signal's reason.
-    pub async fn is_unchanged(&self, known: &[Version], requests: &Requests<'_>) -> Result<bool> {
+    pub async fn is_unchanged(&self, known: &[Version], requests: &Requests) -> Result<bool> {
         let urls = known.iter().map(|version| &version.url);
         if !urls.eq(self.shards.iter().map(|shard| &shard.url)) {
             return Ok(false);
@@ -206,7 +234,7 @@ impl Fetched {
         let ask = async |index: usize, shard: &Shard| {
             let Some(Version { validator: Some(then), .. }) = known.get(index) else { return Ok(true) };
             let head = |init: &Object| js::set(init, "method", &"HEAD".into());
-            let Ok(response) = requests.send(&shard.url, true, head).await else {
+            let Ok(response) = requests.send(&shard.url, true, &head).await else {
                 return requests.cx.check().map(|()| false);
             };
             let is_there = js::get(&response, "ok").is_truthy();
@@ -224,7 +252,10 @@ impl Fetched {
 }
 
 /// Stops a download that cannot become the weights: a page instead of them, or more bytes than all of its group has.
-fn check(shard: &Shard, limit: Option<u64>, file: &Received) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Manifest`], [`Error::SizeMismatch`].
+pub fn check(shard: &Shard, limit: Option<u64>, file: &Received) -> Result<()> {
     if file.content_type.starts_with("text/html") && file.first == Some(b'<') {
         let expected = match limit {
             Some(bytes) => format!("{bytes} bytes of weights"),

@@ -21,9 +21,9 @@ const PASSING: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 const SHOWN: u32 = 300;
 
 /// The requests of one call. When it is dropped, those that still run are aborted.
-pub struct Requests<'a> {
+pub struct Requests {
     /// The call's.
-    pub cx: &'a Context,
+    pub cx: Context,
     fetch: Function,
     /// It is the host's own `fetch`.
     is_global: bool,
@@ -55,7 +55,7 @@ impl From<Failure> for Refused {
     }
 }
 
-impl Drop for Requests<'_> {
+impl Drop for Requests {
     fn drop(&mut self) {
         if !self.is_kept.get() {
             abort(&self.controller, &JsValue::UNDEFINED);
@@ -68,12 +68,12 @@ fn abort(controller: &JsValue, reason: &JsValue) {
     let _ = host::call(controller, "abort", &[reason]);
 }
 
-impl<'a> Requests<'a> {
+impl Requests {
     /// Reads `requestInit`, `fetchFunc` and `retries` of the options. An abort of the caller's ends all requests at once.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for options of a wrong type; [`Error::NotSupported`] without `fetch`.
-    pub fn new(cx: &'a Context, retries: u64) -> Result<Self> {
+    pub fn new(cx: &Context, retries: u64) -> Result<Self> {
         let missing = || Error::NotSupported {
             operation: "be used",
             scheme: "http".into(),
@@ -94,7 +94,7 @@ impl<'a> Requests<'a> {
             is_kept: Cell::new(false),
             retries: cx.number("retries", 0)?.unwrap_or(retries),
             _stop: stop,
-            cx,
+            cx: cx.shared(),
         })
     }
 
@@ -120,22 +120,36 @@ impl<'a> Requests<'a> {
         &self,
         url: &str,
         is_binary: bool,
-        change: impl FnOnce(&Object),
+        change: &dyn Fn(&Object),
     ) -> core::result::Result<JsValue, Refused> {
+        self.answer(url, self.begin(url, is_binary, change)?).await
+    }
+
+    /// Sends one request, whose answer is not awaited yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`].
+    pub fn begin(&self, url: &str, is_binary: bool, change: &dyn Fn(&Object)) -> Result<host::Host<JsValue>> {
         if self.is_global {
             check(url)?;
         }
         let init = Object::assign(&Object::new(), &self.init);
         js::set(&init, "signal", &js::get(&self.controller, "signal"));
         change(&init);
-        let answer = if is_binary {
-            let details = Object::new();
-            js::set(&details, "isBinary", &JsValue::TRUE);
-            self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details)
-        } else {
-            self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init)
-        };
-        match self.cx.settled(answer).await {
+        if !is_binary {
+            return Ok(self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init));
+        }
+        let details = Object::new();
+        js::set(&details, "isBinary", &JsValue::TRUE);
+        Ok(self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details))
+    }
+
+    /// Awaits the answer of a request.
+    ///
+    /// # Errors
+    /// As [`Requests::send`].
+    pub async fn answer(&self, url: &str, begun: host::Host<JsValue>) -> core::result::Result<JsValue, Refused> {
+        match self.cx.settled(begun).await {
             Ok(response) => Ok(response),
             Err(failure) => Err(self.broken(url, failure)),
         }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Failure, Result};
-use crate::model_files::{ModelFile, ModelFiles, Naming};
+use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
 use crate::parallel;
 use crate::shard::{self, base_name};
 use crate::url::JsonUrl;
@@ -29,7 +29,7 @@ pub async fn put(to: &Http, model: Model, cx: &Context) -> Result<JsValue> {
     let requests = Requests::new(cx, 0)?;
     let name = |_: &ModelFile, _, _| "model.weights.bin".to_owned();
     let naming = Naming { json: "model.json", shard_bytes: None, prefix: "./", shard: &name };
-    let files = ModelFiles::of(model, naming, cx).await?;
+    let files = ModelFiles::in_blobs(model, naming, cx).await?;
     let form = host::construct("FormData", &[]).map_err(js::thrown)?;
     let fields = js::get(&cx.options, "fieldNames");
     for (key, file) in [("modelJSON", Some(&files.json)), ("weights", files.shards.first())] {
@@ -76,8 +76,13 @@ async fn put_files(
 ) -> Result<JsValue> {
     let requests = Requests::new(cx, RETRIES)?;
     let shard_bytes = Some(cx.number("shardBytes", 1)?.unwrap_or(shard::DEFAULT_SHARD));
-    let name = |file: &ModelFile, number, count| format!("group1-shard{number}of{count}.{}.bin", file.digest());
-    let files = ModelFiles::of(model, Naming { json, shard_bytes, prefix: "", shard: &name }, cx).await?;
+    let naming = Naming { json, shard_bytes, prefix: "", shard: &converter_name };
+    let mut files = ModelFiles::in_blobs(model, naming, cx).await?;
+    for shard in &mut files.shards {
+        let digest = shard.digest(cx).await?;
+        shard.name = format!("{}.{digest}.bin", shard.name.trim_end_matches(".bin"));
+    }
+    files.write_json()?;
     cx.expect(Some(files.bytes()));
     let with_blob = |file: &ModelFile| Ok((file.blob()?, file.name.clone(), file.bytes()));
     let shards: Result<Vec<_>> = files.shards.iter().map(with_blob).collect();
@@ -100,7 +105,7 @@ async fn put_files(
 }
 
 /// One request with a body, tried again where that may help.
-async fn send(requests: &Requests<'_>, url: &str, method: &str, body: &JsValue, own: &Object) -> Result<JsValue> {
+async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own: &Object) -> Result<JsValue> {
     let mut tries = 0;
     loop {
         let change = |init: &Object| {
@@ -110,7 +115,7 @@ async fn send(requests: &Requests<'_>, url: &str, method: &str, body: &JsValue, 
             Object::assign(init, own);
             js::set(init, "body", body);
         };
-        let refused = match requests.send(url, false, change).await {
+        let refused = match requests.send(url, false, &change).await {
             Ok(response) => match requests.check(url, &response).await {
                 Ok(()) => return Ok(response),
                 Err(refused) => refused,

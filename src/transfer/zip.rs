@@ -34,7 +34,10 @@ impl Packed {
     /// [`Error::Checksum`], [`Error::SizeMismatch`]; [`Error::Manifest`] for what does not unpack.
     pub async fn bytes(&self, path: &str, blob: &JsValue, cx: &Context) -> Result<Uint8Array> {
         let bytes = if self.is_deflated { self.inflate(path, blob, cx).await? } else { read(blob, path, cx).await? };
-        let received = crc32(core::slice::from_ref(&bytes));
+        let crc = crc();
+        let mut digest = crc.digest();
+        through_window(&bytes, |seen| digest.update(seen));
+        let received = digest.finalize();
         if received == self.crc {
             return Ok(bytes);
         }
@@ -65,12 +68,9 @@ impl Packed {
     }
 }
 
-fn crc32(parts: &[Uint8Array]) -> u32 {
+fn crc() -> Crc<u32, Table<16>> {
     // The table is worked out anew each time: as data it would be 16 KB of wasm that do not compress.
-    let crc = Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC);
-    let mut digest = crc.digest();
-    parts.iter().for_each(|part| through_window(part, |seen| digest.update(seen)));
-    digest.finalize()
+    Crc::<u32, Table<16>>::new(&CRC_32_ISO_HDLC)
 }
 
 /// The entries of a zip; `None` when the Blob is none.
@@ -142,35 +142,44 @@ impl Structure {
 /// The files of a model as one zip, stored: weights hardly compress. A Blob.
 ///
 /// # Errors
-/// What the engine throws.
-pub fn write(files: &ModelFiles) -> Result<JsValue> {
+/// What the engine throws; as [`ModelFile::each`].
+pub async fn write(files: &ModelFiles, cx: &Context) -> Result<JsValue> {
+    let crc = crc();
+    let mut all = Vec::new();
+    for file in [&files.json].into_iter().chain(&files.shards) {
+        let mut digest = crc.digest();
+        file.each(&mut |piece| through_window(piece, |seen| digest.update(seen)), cx).await?;
+        all.push((file, digest.finalize()));
+    }
     let structure = Structure::default();
-    let all = [&files.json].into_iter().chain(&files.shards);
     let unwritable = |_| Error::argument("model", "a zip cannot hold it");
-    write_all(all, &structure).map_err(unwritable)?;
+    write_all(&all, &structure).map_err(unwritable)?;
     structure.flush_bytes();
     let parts = structure.0.borrow().blob_parts.clone();
     host::blob(&parts, "application/zip")
 }
 
-fn write_all<'a>(
-    files: impl Iterator<Item = &'a ModelFile>,
-    structure: &Structure,
-) -> core::result::Result<(), rawzip::Error> {
+fn write_all(files: &[(&ModelFile, u32)], structure: &Structure) -> core::result::Result<(), rawzip::Error> {
+    let nothing = vec![0; 1 << 16];
     let now = UtcDateTime::from_unix((Date::now() / 1000.0) as i64);
     let mut archive = ZipArchiveWriter::new(structure.clone());
-    for file in files {
+    for (file, crc) in files {
         let builder = archive.new_file(&file.name).compression_method(CompressionMethod::STORE).last_modified(now);
         let (mut entry, _) = builder.start()?;
         structure.flush_bytes();
         structure.content(true);
         for part in &file.parts {
-            structure.0.borrow().blob_parts.push(part);
-            // It only counts them, which cannot fail.
-            through_window(part, |seen| drop(io::Write::write_all(&mut entry, seen)));
+            structure.0.borrow().blob_parts.push(part.as_ref());
+        }
+        let mut left = file.bytes();
+        while left > 0 {
+            // It only counts them, whatever they are.
+            let some = nothing.get(..left.min(1 << 16) as usize).unwrap_or_default();
+            io::Write::write_all(&mut entry, some)?;
+            left -= some.len() as u64;
         }
         structure.content(false);
-        entry.finish(DataDescriptorOutput::new(crc32(&file.parts), file.bytes()))?;
+        entry.finish(DataDescriptorOutput::new(*crc, file.bytes()))?;
     }
     archive.finish().map(drop)
 }

@@ -1,10 +1,12 @@
 //! Weights that are not here yet: a stream, Blobs, what a store reads when it is asked for.
 
 use core::any::Any;
+use core::future::Future;
+use core::pin::Pin;
 use std::rc::Rc;
 
 use js_sys::{Array, Function, Promise, Uint8Array};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Weights, cancel, wrong_data};
 use crate::context::Context;
@@ -23,7 +25,6 @@ pub struct Chunks {
     /// What errors name: the URL of a store's model, or `weightData`.
     pub of: Rc<str>,
     /// What must live until they have been read, for example a lock.
-    #[expect(dead_code, reason = "it is held, not read")]
     pub guard: Option<Rc<dyn Any>>,
 }
 
@@ -39,6 +40,37 @@ pub struct Chunk {
     pub source: JsValue,
     /// How they are checked, beyond their number.
     pub check: Option<Check>,
+    /// What errors and the progress call it, where it is a part of a file.
+    pub part: Option<FilePart>,
+}
+
+/// A part of a file.
+#[derive(Clone)]
+pub struct FilePart {
+    /// The file's name.
+    pub name: Rc<str>,
+    /// Where in it the part ends.
+    pub end: u64,
+    /// Bytes of the file.
+    pub total: u64,
+}
+
+/// Weights that somebody else sends.
+pub trait Remote {
+    /// Begins to take them.
+    ///
+    /// # Errors
+    /// What makes that impossible.
+    fn open(&self) -> Result<Box<dyn Flow>>;
+}
+
+/// The next bytes, `None` at the end.
+pub type Next<'a> = Pin<Box<dyn Future<Output = Result<Option<Uint8Array>>> + 'a>>;
+
+/// Weights that are being sent. They end when it is dropped.
+pub trait Flow {
+    /// The next bytes. They are counted by the progress as they come.
+    fn next<'a>(&'a mut self, cx: &'a Context) -> Next<'a>;
 }
 
 impl Chunks {
@@ -52,19 +84,37 @@ impl Chunks {
     /// # Errors
     /// What the engine throws at the cutting.
     pub fn of_blobs(blobs: &[JsValue], of: &str) -> Result<Self> {
-        let mut list = Vec::new();
-        for blob in blobs {
-            let size = host::size(blob);
-            let mut start = 0;
-            while start < size {
-                let end = size.min(start + SLICE);
-                let ends = [&(start as f64).into(), &(end as f64).into()];
-                let source = host::call(blob, "slice", &ends).map_err(js::thrown)?;
-                list.push(Chunk { bytes: end - start, source, check: None });
-                start = end;
-            }
+        let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None };
+        blobs.iter().try_for_each(|blob| chunks.add(blob, None))?;
+        Ok(chunks)
+    }
+
+    /// One more Blob, a file of that name.
+    ///
+    /// # Errors
+    /// As [`Chunks::of_blobs`].
+    pub fn add(&mut self, blob: &JsValue, name: Option<&str>) -> Result<()> {
+        let name: Option<Rc<str>> = name.map(Into::into);
+        let size = host::size(blob);
+        let mut start = 0;
+        while start < size {
+            let end = size.min(start + SLICE);
+            let ends = [&(start as f64).into(), &(end as f64).into()];
+            let source = host::call(blob, "slice", &ends).map_err(js::thrown)?;
+            let part = name.clone().map(|name| FilePart { name, end, total: size });
+            self.list.push(Chunk { bytes: end - start, source, check: None, part });
+            start = end;
         }
-        Ok(Self { list, of: of.into(), guard: None })
+        Ok(())
+    }
+
+    /// The Blobs that these are, when all are some: then they need not be read to be handed on.
+    pub fn blobs(&self) -> Option<Vec<(JsValue, u64)>> {
+        let blob = |chunk: &Chunk| {
+            let blob = js::get_some(&chunk.source, "blob").unwrap_or_else(|| chunk.source.clone());
+            (blob.is_instance_of::<host::Blob>() && host::size(&blob) == chunk.bytes).then_some((blob, chunk.bytes))
+        };
+        self.list.iter().map(blob).collect()
     }
 
     /// Begins to read a chunk.
@@ -75,13 +125,18 @@ impl Chunks {
         Ok(promise)
     }
 
+    /// What an error calls a chunk.
+    pub(super) fn name<'a>(&'a self, chunk: &'a Chunk) -> &'a str {
+        chunk.part.as_ref().map_or(&self.of, |part| &part.name)
+    }
+
     /// The bytes of a chunk, checked.
     pub(super) fn finish(&self, chunk: &Chunk, read: &JsValue) -> Result<Uint8Array> {
         let bytes = js::bytes(read).unwrap_or_default();
         if let Some(check) = &chunk.check {
             check(&bytes)?;
         } else if u64::from(bytes.length()) != chunk.bytes {
-            let (file, received) = (self.of.to_string(), u64::from(bytes.length()));
+            let (file, received) = (self.name(chunk).to_owned(), u64::from(bytes.length()));
             return Err(Error::SizeMismatch { file, expected: chunk.bytes, received }.into());
         }
         Ok(bytes)

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "sharded")]
 use std::collections::VecDeque;
+#[cfg(feature = "sharded")]
+use std::rc::Rc;
 
 #[cfg(feature = "sharded")]
 use js_sys::Promise;
@@ -11,8 +13,10 @@ use wasm_bindgen::JsValue;
 
 use super::Weights;
 #[cfg(feature = "sharded")]
-use super::{Chunk, Chunks, Stream};
+use super::{Chunk, Chunks, FilePart, Flow, Remote, Stream};
 use crate::context::Context;
+#[cfg(feature = "sharded")]
+use crate::context::FileProgress;
 use crate::error::Error;
 #[cfg(feature = "sharded")]
 use crate::js;
@@ -39,6 +43,8 @@ enum Source {
         next: usize,
         ahead: VecDeque<(Chunk, core::result::Result<Promise, JsValue>)>,
     },
+    #[cfg(feature = "sharded")]
+    Remote(Rc<dyn Remote>, Option<Box<dyn Flow>>),
 }
 
 impl Pull {
@@ -51,8 +57,16 @@ impl Pull {
             Weights::Stream(stream) => Source::Stream(stream),
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
+            #[cfg(feature = "sharded")]
+            Weights::Remote(remote) => Source::Remote(remote, None),
         };
         Self { source, expected, received: 0 }
+    }
+
+    /// Whether all has come that was expected. Who has that may not ask for more.
+    #[cfg(feature = "sharded")]
+    pub fn is_full(&self) -> bool {
+        self.expected == Some(self.received)
     }
 
     /// The next bytes; `None` at the end.
@@ -83,6 +97,14 @@ impl Source {
             #[cfg(feature = "sharded")]
             Source::Stream(stream) => stream.next(cx).await,
             #[cfg(feature = "sharded")]
+            Source::Remote(remote, flow) => {
+                let flow = match flow {
+                    Some(flow) => flow,
+                    None => flow.insert(remote.open()?),
+                };
+                flow.next(cx).await
+            }
+            #[cfg(feature = "sharded")]
             Source::Chunks { chunks, next, ahead } => {
                 while ahead.len() <= AHEAD
                     && let Some(chunk) = chunks.list.get(*next)
@@ -92,10 +114,17 @@ impl Source {
                 }
                 let Some((chunk, reading)) = ahead.pop_front() else { return Ok(None) };
                 match cx.settled(reading.map(JsValue::from)).await {
-                    Ok(read) => chunks.finish(&chunk, &read).map(Some),
+                    Ok(read) => {
+                        let bytes = chunks.finish(&chunk, &read)?;
+                        if let Some(FilePart { name, end, total }) = &chunk.part {
+                            let file = FileProgress { name: name.to_string(), loaded: *end, total: Some(*total) };
+                            cx.advance_file(&file, chunk.bytes, "read");
+                        }
+                        Ok(Some(bytes))
+                    }
                     Err(js::Failure::Thrown(cause)) => {
                         cx.check()?;
-                        Err(js::storage(&chunks.of, 0)(cause))
+                        Err(js::storage(chunks.name(&chunk), 0)(cause))
                     }
                     Err(failure) => Err(failure),
                 }

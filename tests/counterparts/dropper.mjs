@@ -1,6 +1,7 @@
 // A server for what nginx does not do: connections that drop, bodies that end early or never, statuses that pass, and files that
 // are PUT. It counts what it sends.
 import http from 'node:http';
+import { Readable } from 'node:stream';
 
 const CORS = {
   'access-control-allow-origin': '*', 'access-control-allow-methods': '*', 'access-control-allow-headers': '*',
@@ -73,6 +74,17 @@ const MOODS = {
     if (before === 0) return send(response, { status: 429, body: Buffer.from('slowly'), headers: { 'retry-after': '1' } }, {});
     return send(response, portion(file), {});
   },
+  /** As fast as the client takes it, and no faster; the row counts what has gone out so far. */
+  flow(file, request, response, before, row) {
+    response.writeHead(200, { ...CORS, 'content-length': file.length });
+    row.sent = 0;
+    Readable.from((function* () {
+      for (let at = 0; at < file.length; at += 65536) {
+        row.sent = at;
+        yield file.subarray(at, at + 65536);
+      }
+    })(), { highWaterMark: 1 }).pipe(response);
+  },
   plain: (file, request, response) => send(response, portion(file, request.headers.range), { etag: `"${file.length}-${file[0]}"` }),
 };
 
@@ -112,7 +124,7 @@ export function startDropper(files = new Map()) {
       return send(response, { status: 200, body: Buffer.from('kept'), headers: {} }, {});
     }
     if (!files.has(name)) return send(response, { status: 404, body: Buffer.from(`there is no ${name}`), headers: {} }, {});
-    return MOODS[mood](files.get(name), request, response, before);
+    return MOODS[mood](files.get(name), request, response, before, row);
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
     url: `http://127.0.0.1:${server.address().port}`,

@@ -34,6 +34,16 @@ export async function print(artifacts) {
   return sha256(new TextEncoder().encode(await fingerprint(artifacts)));
 }
 
+/** The artifacts with what their stream gives as bytes instead. */
+export async function drained({ getWeightStream, ...rest }) {
+  const [reader, pieces] = [getWeightStream().getReader(), []];
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return { ...rest, weightData: join(pieces) };
+    pieces.push(value);
+  }
+}
+
 /** Freezes everything but ArrayBuffers, which cannot be frozen. */
 export function deepFreeze(value) {
   if (value === null || typeof value !== 'object' || value instanceof ArrayBuffer) return value;
