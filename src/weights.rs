@@ -10,11 +10,15 @@ use crate::js::{self, Failure, Result};
 mod lazy;
 mod pull;
 #[cfg(feature = "sharded")]
+pub mod quantizing;
+#[cfg(feature = "sharded")]
 pub mod stream;
 
 #[cfg(feature = "sharded")]
 pub use lazy::{Check, Chunk, Chunks, Stream};
 pub use pull::Pull;
+#[cfg(feature = "sharded")]
+use quantizing::Quantized;
 
 /// Where the chunks come from.
 pub enum Weights {
@@ -28,6 +32,9 @@ pub enum Weights {
     /// Blobs, and what a store reads when it is asked for.
     #[cfg(feature = "sharded")]
     Chunks(Chunks),
+    /// Others, which are quantised while they are pulled.
+    #[cfg(feature = "sharded")]
+    Quantized(Quantized),
 }
 
 impl Weights {
@@ -75,6 +82,8 @@ impl Weights {
             Weights::Stream(_) => None,
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Some(chunks.byte_length()),
+            #[cfg(feature = "sharded")]
+            Weights::Quantized(quantized) => Some(quantized.plan.bytes()),
         }
     }
 
@@ -91,6 +100,7 @@ impl Weights {
             Weights::Parts(parts) => Some(Weights::Parts(parts.clone())),
             Weights::Stream(_) => None,
             Weights::Chunks(chunks) => Some(Weights::Chunks(chunks.clone())),
+            Weights::Quantized(quantized) => quantized.again().map(Weights::Quantized),
         }
     }
 

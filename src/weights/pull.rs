@@ -11,6 +11,8 @@ use wasm_bindgen::JsValue;
 
 use super::Weights;
 #[cfg(feature = "sharded")]
+use super::quantizing::Quantizing;
+#[cfg(feature = "sharded")]
 use super::{Chunk, Chunks, Stream};
 use crate::context::Context;
 use crate::error::Error;
@@ -39,6 +41,8 @@ enum Source {
         next: usize,
         ahead: VecDeque<(Chunk, core::result::Result<Promise, JsValue>)>,
     },
+    #[cfg(feature = "sharded")]
+    Quantizing(Box<Quantizing>),
 }
 
 impl Pull {
@@ -51,6 +55,8 @@ impl Pull {
             Weights::Stream(stream) => Source::Stream(stream),
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
+            #[cfg(feature = "sharded")]
+            Weights::Quantized(quantized) => Source::Quantizing(Box::new(Quantizing::new(quantized))),
         };
         Self { source, expected, received: 0 }
     }
@@ -82,6 +88,8 @@ impl Source {
             }
             #[cfg(feature = "sharded")]
             Source::Stream(stream) => stream.next(cx).await,
+            #[cfg(feature = "sharded")]
+            Source::Quantizing(quantizing) => quantizing.next(cx).await,
             #[cfg(feature = "sharded")]
             Source::Chunks { chunks, next, ahead } => {
                 while ahead.len() <= AHEAD
