@@ -132,6 +132,12 @@ impl Model {
         self.specs.as_deref().and_then(manifest::byte_length)
     }
 
+    /// The specs, checked.
+    #[cfg(feature = "sharded")]
+    pub fn specs(&self) -> Option<&[WeightSpec]> {
+        self.specs.as_deref()
+    }
+
     /// The weights' bytes, spec by spec; `None` without specs, and when strings hide it.
     #[cfg(feature = "sharded")]
     pub fn weight_lengths(&self) -> Option<Vec<u64>> {
@@ -281,6 +287,14 @@ impl Header {
                 js::set(&header, key, &value);
             }
         }
+        Header(header)
+    }
+
+    /// The same with other specs.
+    #[cfg(feature = "sharded")]
+    pub fn with_specs(&self, specs: &JsValue) -> Self {
+        let header = Object::assign(&Object::new(), &self.0);
+        js::set(&header, "weightSpecs", specs);
         Header(header)
     }
 

@@ -64,6 +64,15 @@ pub enum QuantizedDType {
 }
 
 impl QuantizedDType {
+    /// The name in a weight spec.
+    pub fn name(self) -> &'static str {
+        match self {
+            QuantizedDType::Uint8 => "uint8",
+            QuantizedDType::Uint16 => "uint16",
+            QuantizedDType::Float16 => "float16",
+        }
+    }
+
     /// Bytes of an element.
     pub fn size(self) -> u64 {
         match self {

@@ -29,6 +29,8 @@ mod parallel;
 #[cfg(feature = "sharded")]
 mod pieces;
 mod progress;
+#[cfg(feature = "sharded")]
+mod quantize;
 #[cfg(feature = "transfers")]
 mod shard;
 mod url;
@@ -47,6 +49,8 @@ mod locks;
 mod model_files;
 #[cfg(feature = "transfers")]
 mod model_json;
+#[cfg_attr(not(feature = "sharded"), path = "none_quantized.rs")]
+mod quantized;
 mod weights;
 
 // Floor 2: the media.
@@ -78,6 +82,9 @@ pub mod fuzzing {
     }
     pub mod manifest {
         pub use crate::manifest::*;
+    }
+    pub mod quantize {
+        pub use crate::quantize::*;
     }
     pub mod shard {
         pub use crate::shard::*;

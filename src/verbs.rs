@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
+use crate::quantized::{self, OPTION, Quantize};
 use crate::registry::{self, AnyStore};
 use crate::route::Route;
 use crate::store::{Entry, Store, Which, corrupt};
@@ -28,11 +29,12 @@ const ATTEMPTS: u32 = 3;
 
 /// `save(model, target, options)`.
 pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
+    let cx = Context::with(options, &[OPTION])?;
+    let quantize = Quantize::of(&cx)?;
     let target = Route::to_save(target, &cx)?;
     target.check_options(&cx)?;
     let model = Model::from_artifacts(&artifacts_of(model, &cx).await?)?;
-    put(&target, model, &cx).await
+    put(&target, model, quantize, &cx).await
 }
 
 /// `load(source, options)`.
@@ -217,7 +219,8 @@ fn damage(failure: Failure, url: &str) -> Error {
 
 /// `copyModel(source, destination, options)`.
 pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
+    let cx = Context::with(options, &[OPTION])?;
+    let quantize = Quantize::of(&cx)?;
     if cx.text("cache").is_some() {
         return Err(Error::argument("options.cache", "a copy is one already").into());
     }
@@ -228,6 +231,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     }
     if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)
         && store.scheme() == other.scheme()
+        && quantize.is_none()
         && let Some(info) = store.copy(from, to, &cx).await?
     {
         cx.finish();
@@ -235,7 +239,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     }
     #[cfg(feature = "transfers")]
     cx.wants_stream.set(destination.takes_pieces());
-    let saved = put(&destination, source.open(&cx).await?, &cx).await?;
+    let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
     Ok(js::get(&saved, "modelArtifactsInfo"))
 }
 
@@ -307,8 +311,14 @@ fn thrown_by(store: &AnyStore) -> Error {
     Error::Storage { url: store.url(""), why: "the store's list() failed".into() }
 }
 
-async fn put(target: &Route, model: Model, cx: &Context) -> Result<JsValue> {
-    let saved = target.put(model, cx).await?;
+async fn put(target: &Route, model: Model, quantize: Option<Quantize>, cx: &Context) -> Result<JsValue> {
+    let saved = match quantize {
+        None => target.put(model, cx).await?,
+        Some(quantize) => {
+            let (model, plan) = quantize.apply(model, cx).await?;
+            quantized::told(&target.put(model, cx).await?, &plan)
+        }
+    };
     cx.finish();
     Ok(saved)
 }

@@ -10,11 +10,15 @@ use crate::js::{self, Failure, Result};
 mod lazy;
 mod pull;
 #[cfg(feature = "sharded")]
+pub mod quantizing;
+#[cfg(feature = "sharded")]
 pub mod stream;
 
 #[cfg(feature = "sharded")]
 pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Next, Remote, Stream};
 pub use pull::Pull;
+#[cfg(feature = "sharded")]
+use quantizing::Quantized;
 
 /// Where the chunks come from.
 pub enum Weights {
@@ -31,6 +35,9 @@ pub enum Weights {
     /// What somebody else sends, begun anew each time it is read.
     #[cfg(feature = "sharded")]
     Remote(std::rc::Rc<dyn Remote>),
+    /// Others, which are quantised while they are pulled.
+    #[cfg(feature = "sharded")]
+    Quantized(Quantized),
 }
 
 impl Weights {
@@ -78,6 +85,8 @@ impl Weights {
             Weights::Stream(_) | Weights::Remote(_) => None,
             #[cfg(feature = "sharded")]
             Weights::Chunks(chunks) => Some(chunks.byte_length()),
+            #[cfg(feature = "sharded")]
+            Weights::Quantized(quantized) => Some(quantized.plan.bytes()),
         }
     }
 
@@ -95,6 +104,7 @@ impl Weights {
             Weights::Stream(_) => None,
             Weights::Chunks(chunks) => Some(Weights::Chunks(Chunks { guard: None, ..chunks.clone() })),
             Weights::Remote(remote) => Some(Weights::Remote(remote.clone())),
+            Weights::Quantized(quantized) => quantized.again().map(Weights::Quantized),
         }
     }
 

@@ -13,6 +13,8 @@ use wasm_bindgen::JsValue;
 
 use super::Weights;
 #[cfg(feature = "sharded")]
+use super::quantizing::Quantizing;
+#[cfg(feature = "sharded")]
 use super::{Chunk, Chunks, FilePart, Flow, Remote, Stream};
 use crate::context::Context;
 #[cfg(feature = "sharded")]
@@ -45,6 +47,8 @@ enum Source {
     },
     #[cfg(feature = "sharded")]
     Remote(Rc<dyn Remote>, Option<Box<dyn Flow>>),
+    #[cfg(feature = "sharded")]
+    Quantizing(Box<Quantizing>),
 }
 
 impl Pull {
@@ -59,6 +63,8 @@ impl Pull {
             Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
             #[cfg(feature = "sharded")]
             Weights::Remote(remote) => Source::Remote(remote, None),
+            #[cfg(feature = "sharded")]
+            Weights::Quantized(quantized) => Source::Quantizing(Box::new(Quantizing::new(quantized))),
         };
         Self { source, expected, received: 0 }
     }
@@ -104,6 +110,8 @@ impl Source {
                 };
                 flow.next(cx).await
             }
+            #[cfg(feature = "sharded")]
+            Source::Quantizing(quantizing) => quantizing.next(cx).await,
             #[cfg(feature = "sharded")]
             Source::Chunks { chunks, next, ahead } => {
                 while ahead.len() <= AHEAD
