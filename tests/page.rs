@@ -13,4 +13,9 @@ conformance!(memory, "memory", {});
 conformance!(local_storage, "localstorage", {});
 conformance!(indexed_db, "indexeddb", {});
 conformance!(sharded, "indexeddb://sharded", {});
+conformance!(opfs, "opfs", {
+    if !crate::conformance::has_opfs().await {
+        return;
+    }
+});
 conformance!(custom, "custom", { crate::conformance::register_custom_store() });

@@ -13,6 +13,11 @@ wasm_bindgen_test_configure!(run_in_dedicated_worker);
 conformance!(memory, "memory", {});
 conformance!(indexed_db, "indexeddb", {});
 conformance!(sharded, "indexeddb://sharded", {});
+conformance!(opfs, "opfs", {
+    if !crate::conformance::has_opfs().await {
+        return;
+    }
+});
 conformance!(custom, "custom", { crate::conformance::register_custom_store() });
 
 #[wasm_bindgen_test]

@@ -69,6 +69,16 @@ pub fn code(outcome: &Result<JsValue, JsValue>) -> String {
     }
 }
 
+/// Whether there is an OPFS here. Where there is none (WebKitGTK), `opfs://` has to say so.
+pub async fn has_opfs() -> bool {
+    let has_one = js("typeof globalThis.navigator?.storage?.getDirectory === 'function'", &[]) == true;
+    if !has_one {
+        let outcome = tfpersist::save(models::full(1), "opfs://m".into(), JsValue::UNDEFINED).await;
+        assert_eq!(code(&outcome), "ERR_NOT_SUPPORTED");
+    }
+    has_one
+}
+
 /// A registry with a store of the caller's own, `custom://`, on a JavaScript Map.
 pub fn register_custom_store() {
     thread_local! {
