@@ -96,6 +96,7 @@ macro_rules! stores {
                 }
                 Ok(renamed)
             }
+            #[cfg(feature = "sharded")]
             async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
                 let copied = dispatch!(self, copy(from, to, cx); $($(#[$when])* $store),+).await?;
                 if copied.is_some() {

@@ -62,6 +62,7 @@ pub trait Store {
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>>;
 
     /// Copies a model inside the store in one step, replacing what was there. `None`: this store cannot do it in one step.
+    #[cfg(feature = "sharded")]
     async fn copy(&self, _from: &str, _to: &str, _cx: &Context) -> Result<Option<Info>> {
         Ok(None)
     }

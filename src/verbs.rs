@@ -229,6 +229,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
+    #[cfg(feature = "sharded")]
     if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)
         && store.scheme() == other.scheme()
         && quantize.is_none()
