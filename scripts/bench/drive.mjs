@@ -35,11 +35,12 @@ async function openPage(context, url, settle) {
 async function measureScenes(context, url, { options, only, tell, settle }) {
   let page = await openPage(context, url, settle);
   const works = await page.evaluate((o) => globalThis.bench.names({ ...o, server: true, driven: true }), options);
-  const rows = [];
-  for (const work of works.filter(only)) {
+  const [rows, wanted, end] = [[], works.filter(only), performance.now() + options.budget];
+  for (const [i, work] of wanted.entries()) {
     tell(work);
+    const share = (end - performance.now()) / (wanted.length - i);
     try {
-      rows.push(...await page.evaluate(([w, o]) => globalThis.bench.run(w, o), [work, options]));
+      rows.push(...await page.evaluate(([w, o]) => globalThis.bench.run(w, o), [work, { ...options, share }]));
     } catch (error) {
       rows.push({ work, step: '', unit: 'ms', error: error.message.split('\n')[0] });
       await page.close().catch(() => {});
@@ -54,16 +55,18 @@ const LARGEST = {
 };
 
 /**
- * Everything, as one object. `only(name)` selects scenes; `rounds` count after one that does not; `share`: ms of a scene after which fewer
- * rounds will do; `tell(text)` hears what is being measured.
+ * Everything, as one object. `only(name)` selects scenes; `rounds` count after one that does not, fewer when the scenes
+ * together would take longer than `budget` ms; `tell(text)` hears what is being measured.
  */
-export async function measure({ quick = false, rounds = quick ? 3 : 7, share = quick ? 7000 : 90000, memory = quick ? 64 : 256, only = () => true, tell = () => {} } = {}) {
+export async function measure({
+  quick = false, rounds = quick ? 3 : 7, budget = quick ? 120000 : 1800000, memory = quick ? 64 : 256, only = () => true, tell = () => {},
+} = {}) {
   const server = await serveBench();
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-bench-'));
   const context = await launchPersistent(profile);
   try {
     const url = `${server.url}/bench.html?driven`;
-    const options = { quick, rounds, share };
+    const options = { quick, rounds, budget };
     const { rows, engine } = await measureScenes(context, url, { options, only, tell, settle: settler(profile) });
     if (memory) rows.push(...await measureMemory(context, url, { mb: memory, rounds: quick ? 1 : 3, only, tell, rowOf }));
     rows.push(...[LARGEST, ...sizeRows()].filter(({ work }) => only(work)));

@@ -28,7 +28,9 @@ const INFO = 'model_info_store';
 export const THEIRS = { [MODEL]: { keyPath: 'modelPath' }, [INFO]: { keyPath: 'modelPath' } };
 export const theirs = () => database('tensorflowjs', THEIRS);
 
-const info = (modelArtifacts) => ({ dateSaved: new Date(), modelTopologyType: 'JSON', modelTopologyBytes: 200, weightSpecsBytes: 200, weightDataBytes: modelArtifacts.weightData.byteLength });
+const info = ({ weightData }) => ({
+  dateSaved: new Date(), modelTopologyType: 'JSON', modelTopologyBytes: 129, weightSpecsBytes: 435, weightDataBytes: weightData.byteLength,
+});
 
 /** Puts TF.js's two records into a transaction over both stores. */
 export function putRecord(tx, modelPath, modelArtifacts) {

@@ -1,6 +1,7 @@
 // bench.html: shows a result as bars, and measures the quick rows in the browser that shows it. Its driver calls `bench`.
 import { draw } from './chart.mjs';
 import { busy, memoryScenes, part } from './memory.mjs';
+import { nameOf } from './report.mjs';
 import { names, run } from './scenes.mjs';
 
 globalThis.bench = { names, run, memoryScenes, part, busy };
@@ -16,7 +17,7 @@ async function show() {
     return;
   }
   const result = await response.json();
-  byId('origin').textContent = `Measured ${result.when} in ${result.engine}, ${result.cores} cores${result.quick ? ', quick' : ''}.`;
+  byId('origin').textContent = `Measured ${result.when} in ${nameOf(result.engine)}, ${result.cores} cores${result.quick ? ', quick' : ''}.`;
   draw(byId('chart'), result.rows);
 }
 

@@ -7,6 +7,9 @@ const UNITS = { bytes: 'KB' };
 export const amount = (n, unit) => (unit === 'bytes' ? short(n / 1024) : short(n));
 export const unitOf = (unit) => UNITS[unit] ?? unit;
 
+/** `Chrome 156`. */
+export const nameOf = (userAgent) => /(Chrome|Firefox)\/\d+/.exec(userAgent)?.[0].replace('/', ' ') ?? userAgent;
+
 /** A measure and, in brackets, what half of the rounds lie between and what it should be. */
 function judged(part, sign) {
   if (!part) return '';
@@ -27,7 +30,8 @@ export const title = ({ work, step }) => (step ? `${work}: ${step}` : work);
 
 function line(row) {
   const own = row.ours?.target === undefined ? '' : ` ≤ ${amount(row.ours.target, row.unit)}`;
-  return [title(row), unitOf(row.unit), cell(row, 'tfjs'), cell(row, 'raw'), `${cell(row, 'ours')}${own}`, gain(row), limit(row), row.rounds || '', verdict(row), row.note ?? ''];
+  const values = [cell(row, 'tfjs'), cell(row, 'raw'), `${cell(row, 'ours')}${own}`];
+  return [title(row), unitOf(row.unit), ...values, gain(row), limit(row), row.rounds || '', verdict(row), row.note ?? ''];
 }
 
 const HEAD = ['work', 'unit', 'TF.js', 'raw', 'tfpersist', 'TF.js / tfpersist', 'tfpersist / raw', 'rounds', 'met', 'note'];
@@ -38,8 +42,9 @@ export function markdown({ when, engine, quick, cores, rows }) {
   const met = judgedRows.filter(({ met }) => met === true).length;
   return [
     `# Benchmark of ${when}${quick ? ', quick' : ''}`, '',
-    `${engine}, ${cores} cores. Medians; contenders took turns in one page. TF.js's saves in IndexedDB count until a second connection can read them. In brackets: the middle half of the`
-    + ' rounds. Compare the ratios of one run, not milliseconds of two; "within the noise" means that only some rounds reach the target.', '',
+    `${nameOf(engine)}, ${cores} cores. Medians; contenders took turns in one page. TF.js's saves in IndexedDB count until a second connection can`
+    + ' read them. In brackets: the middle half of the rounds. Compare the ratios of one run, not milliseconds of two; "within the noise" means'
+    + ' that only some rounds reach the target.', '',
     ...table, '', `${met} of ${judgedRows.length} rows with a target are met.`, '',
   ].join('\n');
 }

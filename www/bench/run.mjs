@@ -55,8 +55,8 @@ async function turn(scene, name, state) {
 /** name -> step -> samples, and name -> error. */
 async function collect(scene, { rounds, share }) {
   const names = Object.keys(CONTENDERS).filter((name) => scene.contenders[name]);
-  const [samples, errors, started] = [{}, {}, performance.now()];
-  const state = await scene.setup?.() ?? {};
+  const [samples, errors, state] = [{}, {}, await scene.setup?.() ?? {}];
+  const started = performance.now();
   const count = scene.small ? 2 * rounds + 1 : rounds; // small ones are quick, and noisy
   for (let round = 0; round <= count; round++) {
     if (round > 1 && performance.now() - started > share) break;

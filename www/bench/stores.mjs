@@ -43,7 +43,10 @@ const blobs = () => database('bench-raw-blobs', { blobs: {}, meta: {} });
 export const saveBlobs = async ({ weightData, ...rest }) => {
   const tx = (await blobs()).transaction(['blobs', 'meta'], 'readwrite');
   const count = Math.ceil(weightData.byteLength / BLOB);
-  for (let i = 0; i < count; i++) tx.objectStore('blobs').put(new Blob([new Uint8Array(weightData, i * BLOB, Math.min(BLOB, weightData.byteLength - i * BLOB))]), i);
+  for (let i = 0; i < count; i++) {
+    const bytes = new Uint8Array(weightData, i * BLOB, Math.min(BLOB, weightData.byteLength - i * BLOB));
+    tx.objectStore('blobs').put(new Blob([bytes]), i);
+  }
   tx.objectStore('meta').put({ ...rest, count }, 'm');
   await complete(tx);
 };
@@ -74,8 +77,8 @@ const roundTrip = (work, mb, contenders, targets) => ({
   work: `${work} ${mb} MB`, small: mb <= 16, setup: async () => ({ artifacts: modelOf(mb * MB) }), contenders, steps: targets,
 });
 
-const localStorageScene = (mb, save) => roundTrip('localstorage', mb, { tfjs: tfjsAt('localstorage://m'), raw: rawLocalStorage, ours: oursAt('localstorage://m') },
-  steps(save, 15, [1.2, 1.2]));
+const localStorageScene = (mb, save) => roundTrip('localstorage', mb,
+  { tfjs: tfjsAt('localstorage://m'), raw: rawLocalStorage, ours: oursAt('localstorage://m') }, steps(save, 15, [1.2, 1.2]));
 const recordScene = (mb) => roundTrip("indexeddb, TF.js's layout,", mb,
   { tfjs: tfjsAt('indexeddb://m'), raw: rawRecord, ours: oursAt('indexeddb://ours') }, steps(1, 1, [1.1, 1.1]));
 const shardedScene = (mb) => roundTrip('indexeddb sharded', mb,
