@@ -21,7 +21,7 @@ fuzz: setup ## run each fuzz target for SECONDS=30, from the corpus in fuzz/ (TA
 test-crash: package ## kill browsers in the middle of saves, TF.js as the control (KILLS=300 SEED=2 choose)
 	@node tests/crash/run.mjs
 
-bench: package ## TF.js, the raw platform call and tfpersist side by side (QUICK=1: three minutes; ONLY="opfs 64" selects)
+bench: package ## TF.js, the raw platform call and tfpersist side by side (QUICK=1: three minutes; ONLY="opfs relaxed" selects; KEEP=1: for bench.html)
 	@node scripts/bench.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)

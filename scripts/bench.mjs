@@ -1,5 +1,5 @@
 // `make bench`: TF.js, the raw platform call and tfpersist in turn, in one page. Writes target/bench/bench.md and bench.json, and prints the table.
-// QUICK=1 is done in three minutes; ONLY="opfs 64" selects by a part of the names; ROUNDS=7; KEEP=1 also puts the result beside the page.
+// QUICK=1 is done in three minutes; ONLY="opfs relaxed" selects by a part of the names; ROUNDS=7; KEEP=1 also puts the result beside the page.
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { markdown } from '../www/bench/report.mjs';

@@ -174,6 +174,6 @@ export const stores = (quick) => [
   opfsScene(16, 4.5, 2.5), opfsScene(64, 5, 3), ...(quick ? [] : [opfsScene(256, 5.5, 3.3)]),
   ...(quick ? [] : [strictScene(16, 3.5)]), strictScene(64, 4.5), ...(quick ? [] : [strictScene(256, 5)]),
   checkpointScene(quick ? 64 : 256),
-  managementScene('indexeddb', { layout: 'sharded' }, 64), ...(quick ? [] : [managementScene('opfs', {}, 64)]),
+  managementScene('indexeddb', { layout: 'sharded' }, 64), managementScene('opfs', {}, 64),
   listScene(1000),
 ];
