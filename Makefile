@@ -1,6 +1,6 @@
 # Each target is a few lines; the work is in scripts/. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup package test test-crash fuzz demo clean
+.PHONY: help setup package test test-crash fuzz bench demo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -20,6 +20,9 @@ fuzz: setup ## run each fuzz target for SECONDS=30, from the corpus in fuzz/ (TA
 
 test-crash: package ## kill browsers in the middle of saves, TF.js as the control (KILLS=300 SEED=2 choose)
 	@node tests/crash/run.mjs
+
+bench: package ## TF.js, the raw platform call and tfpersist side by side (QUICK=1: three minutes; ONLY="opfs relaxed" selects; KEEP=1: for bench.html)
+	@node scripts/bench.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)
 	@node www/serve.mjs

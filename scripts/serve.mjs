@@ -28,9 +28,13 @@ function locate(url) {
   return path.join(root, folders[prefix], rest === '' || rest.endsWith('/') ? `${rest}index.html` : rest);
 }
 
-/** Serves on the loopback interface; port 0 takes a free one. Resolves with `{ url, close }`. */
-export function serve(port = 0) {
+/**
+ * Serves on the loopback interface; port 0 takes a free one. `handle(request, response)` may answer first: it then gives true.
+ * Resolves with `{ url, close }`.
+ */
+export function serve(port = 0, handle = () => false) {
   const server = http.createServer(async (request, response) => {
+    if (handle(request, response)) return;
     try {
       const file = locate(request.url);
       const body = await fs.readFile(file);

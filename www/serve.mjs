@@ -1,6 +1,6 @@
-// `make demo`: serves the model manager and opens it. With CHECK=1 it drives the page by itself instead.
+// `make demo`: serves the model manager and opens it; bench.html is beside it. With CHECK=1 it drives the page by itself instead.
 import { spawn } from 'node:child_process';
-import { serve } from '../scripts/serve.mjs';
+import { serveBench as serve } from '../scripts/bench/server.mjs';
 
 /** Opens the page where there is a browser; says nothing and does nothing where there is none. */
 function open(url) {
@@ -28,7 +28,7 @@ if (process.env.CHECK === '1') {
   await import('./check.mjs');
 } else {
   const { url, close } = await serveSomewhere(Number(process.env.PORT || 8080));
-  console.log(`model manager: ${url}/  (Ctrl-C stops it)`);
+  console.log(`model manager: ${url}/  benchmark: ${url}/bench.html  (Ctrl-C stops it)`);
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => { close(); process.exit(0); });
   open(`${url}/`);
 }
