@@ -1,6 +1,6 @@
 # Each target is a few lines; the work is in scripts/. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup package test test-crash fuzz bench demo clean
+.PHONY: help setup package test test-crash test-big fuzz bench demo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1|/p' Makefile | awk -F'|' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -23,6 +23,9 @@ test-crash: package ## kill browsers in the middle of saves, TF.js as the contro
 
 bench: package ## TF.js, the raw platform call and tfpersist side by side (QUICK=1: three minutes; ONLY="opfs relaxed" selects; KEEP=1: for bench.html)
 	@node scripts/bench.mjs
+
+test-big: package ## save, list, verify, read and remove a model of 4 GB in both sharded pools, with little memory (GB=1 POOLS=opfs choose)
+	@node tests/big/run.mjs
 
 demo: package ## serve the demo page (CHECK=1: drive it in headless Chromium, then exit)
 	@node www/serve.mjs

@@ -38,7 +38,7 @@ async function look(scheme) {
   return said;
 }
 
-for (const scheme of ['indexeddb']) {
+for (const scheme of ['indexeddb', 'opfs']) {
   test(`${scheme}://: ten checkpoints of a MobileNet with a new head`, { timeout: 240000 }, async () => {
     const page = await open();
     const rows = await page.evaluate(loop, { scheme, epochs: EPOCHS });

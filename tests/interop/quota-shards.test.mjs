@@ -50,7 +50,7 @@ async function scene({ scheme, old, huge, fits }) {
 }
 
 for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
-  for (const scheme of ['indexeddb']) {
+  for (const scheme of ['indexeddb', 'opfs']) {
     test(`${engine}: ${scheme}:// is full`, { timeout: 120000 }, async () => {
       const page = await openIn(engine, { quota: TOLD[engine] * SIZES.quota });
       try {
@@ -63,7 +63,7 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
           assert.deepEqual([typeof error.usage, typeof error.quota], ['number', 'number'], name);
           assert.deepEqual({ listed, same, damage, untouched }, { listed: [`${scheme}://m`], same: true, damage: 'none', untouched: true }, name);
         }
-        assert.equal(next, undefined, `a model that fits: ${JSON.stringify(next)}`);
+        assert.equal(next ?? undefined, undefined, `a model that fits: ${JSON.stringify(next)}`);
         assert.deepEqual(kept, [true, true]);
       } finally {
         await page.close();

@@ -86,7 +86,7 @@ const DAMAGES = {
 };
 const REPAIRED = { sweep: 'number', overwrite: 'the same', remove: false, again: 'the same' };
 
-for (const scheme of ['indexeddb']) {
+for (const scheme of ['indexeddb', 'opfs']) {
   test(`${scheme}://: damage of every kind`, async () => {
     const page = await open({ html: 'bare' });
     const told = await page.evaluate(scene, { scheme, damages: Object.fromEntries(Object.entries(DAMAGES).map(([name, [damage]]) => [name, damage])) });

@@ -16,7 +16,7 @@ async function pageWith(work, argument) {
   }
 }
 
-for (const scheme of ['indexeddb']) {
+for (const scheme of ['indexeddb', 'opfs']) {
   describe(`${scheme}://`, () => {
     test('the same again writes no shard; copy and move write rows of the catalog only', async () => {
       const found = await pageWith(async ({ scheme: at }) => {
@@ -116,8 +116,8 @@ for (const scheme of ['indexeddb']) {
         await sweep(); // the one that follows the first save of a page is through
         const dead = `${(Date.now() - 5000).toString(16)}-0123456789abcdef`;
         await T.plant('pending', { key: dead, shards: Object.keys((await T.catalog()).shards) });
-        await T.plant('pool', { key: `${dead}-0`, data: new Blob([next.weightData[0]]) });
-        await T.plant('pool', { key: `${dead}-1`, data: new ArrayBuffer(500) });
+        await T.plantShard(at, `${dead}-0`, next.weightData[0]);
+        await T.plantShard(at, `${dead}-1`, new ArrayBuffer(500));
         const before = await T.catalog();
         const again = await T.attempt(async () => { await save(next, `${at}://next`, { layout: 'sharded' }); });
         const { shards } = await T.catalog();
@@ -125,7 +125,7 @@ for (const scheme of ['indexeddb']) {
         const freed = await sweep();
         const after = await T.catalog();
         const whole = await Promise.all([old, next].map(async (model) => await T.print(await load(`${at}://${model.userDefinedMetadata.author}`, { verify: true })) === await T.print(model)));
-        return { planted: Object.keys(before.pools.indexeddb).length, pending: Object.keys(before.pending).length, again: again.error, used, freed, whole,
+        return { planted: Object.keys(before.pools[at]).length, pending: Object.keys(before.pending).length, again: again.error, used, freed, whole,
           left: [Object.values(after.pools[at]).sort(), Object.keys(after.pending)] };
       }, { scheme });
       assert.deepEqual([found.planted, found.pending], [3, 1]);

@@ -130,6 +130,15 @@ export async function reshape(scheme, change) {
   return undefined;
 }
 
+/** Puts a shard into a pool that no row names. */
+export async function plantShard(scheme, key, bytes) {
+  if (scheme === 'indexeddb') return plant('pool', { key, data: new Blob([bytes]) });
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('tfpersist', { create: true });
+  const stream = await (await folder.getFileHandle(key, { create: true })).createWritable();
+  await stream.write(bytes);
+  return stream.close();
+}
+
 /** An origin without data, in the private file system neither. */
 export async function clearAll() {
   await clear();

@@ -169,15 +169,30 @@ pub async fn list(url: &str) -> Result<Vec<(String, u64)>> {
     }
 }
 
-async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
-    let handles = host::call(folder, "values", &[])?;
-    let (mut names, files) = (Vec::new(), Array::new());
+/// The names of all files.
+///
+/// # Errors
+/// [`Error::NotSupported`], [`Error::Storage`].
+pub async fn names(url: &str) -> Result<Vec<String>> {
+    let Some(folder) = folder(false, url, 0).await? else { return Ok(Vec::new()) };
+    let names = all(&folder, "keys").await.map_err(js::storage(url, 0))?;
+    Ok(names.iter().filter_map(js::text).collect())
+}
+
+async fn all(folder: &JsValue, what: &str) -> Host<Vec<JsValue>> {
+    let (iterator, mut found) = (host::call(folder, what, &[])?, Vec::new());
     loop {
-        let step = host::settled(host::call(&handles, "next", &[])).await?;
+        let step = host::settled(host::call(&iterator, "next", &[])).await?;
         if js::get(&step, "done").is_truthy() {
-            break;
+            return Ok(found);
         }
-        let handle = js::get(&step, "value");
+        found.push(js::get(&step, "value"));
+    }
+}
+
+async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
+    let (mut names, files) = (Vec::new(), Array::new());
+    for handle in all(folder, "values").await? {
         if let (Some(name), Ok(file)) = (js::text(&js::get(&handle, "name")), host::call(&handle, "getFile", &[])) {
             names.push(name);
             files.push(&file);

@@ -6,7 +6,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::super::catalog::{self, MODELS, PENDING, POOL, Pending, Row, SHARDS, Shard, Stored};
-use super::super::pool::{Pool, Writer};
+use super::super::pool::{Pool, Writer, opfs};
 use super::{DAMAGED, SWEEP, lock_of};
 use crate::artifacts::{Header, Model};
 use crate::context::Context;
@@ -68,8 +68,9 @@ impl<'a> Save<'a> {
         let id = new_id()?;
         let lock = locks::exclusive(&lock_of(&id), cx).await?;
         let db = catalog::open(url, 0, cx).await?;
+        let files = if pool == Pool::Opfs { Some(opfs::names(url).await?) } else { None };
         let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
-        let outcome = begin(&transaction, pool, url, &id, cx).await;
+        let outcome = begin(&transaction, pool, files, url, &id, cx).await;
         let (layout, key) = transaction.settle(outcome, 0, cx).await?;
         drop(gate);
         Ok((Self { pool, url, id, db, _lock: lock }, layout, key))
@@ -159,17 +160,28 @@ impl<'a> Save<'a> {
 }
 
 /// What is there, and the pending row that keeps it.
-async fn begin(transaction: &Transaction, pool: Pool, url: &str, id: &str, cx: &Context) -> Result<(Layout, Key)> {
+async fn begin(
+    transaction: &Transaction,
+    pool: Pool,
+    files: Option<Vec<String>>,
+    url: &str,
+    id: &str,
+    cx: &Context,
+) -> Result<(Layout, Key)> {
     if !cx.overwrite && catalog::has(transaction, MODELS, url).await? {
         return Err(Error::AlreadyExists { url: url.to_owned() }.into());
     }
     let key = catalog::key(transaction).await?;
     let mut pending = Pending { id: id.to_owned(), shards: Vec::new() };
     let mut layout = Layout::default();
-    let records: HashSet<String> = catalog::keys(transaction, POOL).await?.into_iter().collect();
+    let lying = match files {
+        Some(files) => files,
+        None => catalog::keys(transaction, POOL).await?,
+    };
+    let lying: HashSet<String> = lying.into_iter().collect();
     for shard in catalog::shards(transaction, pool.name()).await? {
-        let is_gone = pool == Pool::IndexedDb && !records.contains(&shard.name);
-        if is_gone || DAMAGED.with_borrow(|damaged| damaged.contains(&shard.name)) {
+        let is_whole = DAMAGED.with_borrow(|damaged| !damaged.contains(&shard.name));
+        if !lying.contains(&shard.name) || !is_whole {
             continue; // it is written again
         }
         pending.shards.push(shard.name.clone());
