@@ -25,7 +25,7 @@ pub struct Writer {
     url: String,
     /// Bytes of the save; while nobody knows them, those that were sent.
     needed: u64,
-    sent: u64,
+    bytes: u64,
     is_blob: bool,
     durability: Option<String>,
     written: Vec<String>,
@@ -43,7 +43,7 @@ impl Writer {
             db: catalog::open(url, needed, cx).await?,
             url: url.to_owned(),
             needed,
-            sent: 0,
+            bytes: 0,
             is_blob: bytes.is_some_and(|bytes| bytes < MOST_BLOBS) && !is_webkit(),
             durability: cx.durability.clone(),
             written: Vec::new(),
@@ -65,8 +65,8 @@ impl Writer {
     /// # Errors
     /// [`Error::InvalidArgument`] when a buffer was transferred away; [`Error::Storage`].
     pub fn send(&mut self, name: &str, parts: &[Uint8Array]) -> Result<()> {
-        self.sent += weights::length(parts);
-        self.needed = self.needed.max(self.sent);
+        self.bytes += weights::length(parts);
+        self.needed = self.needed.max(self.bytes);
         let record = catalog::keyed(name);
         let data: JsValue = match self.is_blob {
             true => host::blob(&parts.iter().collect::<Array>(), "")?,

@@ -34,7 +34,9 @@ const PATIENCE: u32 = 3000;
 /// Writes the shards of one save.
 pub struct Writer {
     url: String,
+    /// Bytes of the save; while nobody knows them, those that were sent.
     needed: u64,
+    bytes: u64,
     flush: bool,
     way: Way,
     folder: JsValue,
@@ -67,7 +69,7 @@ impl Writer {
             },
         };
         let (sent, names, free) = Default::default();
-        Ok(Self { url: url.to_owned(), needed, flush, way, folder, names, sent, free })
+        Ok(Self { url: url.to_owned(), needed, bytes: 0, flush, way, folder, names, sent, free })
     }
 
     /// Waits until one more shard may be sent.
@@ -84,6 +86,8 @@ impl Writer {
     /// [`Error::InvalidArgument`] when a part was transferred away, or there is no memory.
     pub fn send(&mut self, name: &str, parts: &[Uint8Array]) -> Result<()> {
         let length = weights::length(parts);
+        self.bytes += length;
+        self.needed = self.needed.max(self.bytes);
         let buffers = self.copy(parts, length)?;
         self.names.push(name.to_owned());
         let written = match &self.way {
