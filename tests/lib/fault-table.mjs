@@ -72,9 +72,10 @@ export const UPDATE = Boolean(process.env.UPDATE);
 export const said = (part, scene) => read().get(part)?.get(scene) ?? '';
 export const scenesOf = (part) => [...read().get(part)?.keys() ?? []];
 
-/** Puts all scenes of a part into the file, in the place where it is, or behind the others. */
-export function write(part, scenes) {
-  const parts = read().set(part, scenes);
+/** Puts scenes of a part into the file, beside those that were not played now; `names` are all there are, in order. */
+export function write(part, scenes, names) {
+  const all = new Map([...read().get(part) ?? [], ...scenes]);
+  const parts = read().set(part, new Map(names.filter((name) => all.has(name)).map((name) => [name, all.get(name)])));
   const text = [...parts].sort(([a], [b]) => a.localeCompare(b)).map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
   fs.writeFileSync(TABLE, `${INTRO}\n${text.join('\n')}`);
 }

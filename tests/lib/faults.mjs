@@ -8,12 +8,19 @@
 export const KINDS = ['exception', 'quota', 'abort', 'request', 'lost', 'signal'];
 export const REASON = { name: 'the caller’s own reason' }; // anything; it must come back as it is
 const PATIENCE = 20000;
+export const SWEEP = 'tfpersist:sweep'; // the lock of the sweep, which nobody waits for
 
 const last = (path) => String(path).replace(/[?#].*/, '').split('/').at(-1);
 const part = (key) => String(key).replace('tensorflowjs_models/', '');
+const save = (name) => String(name).replace(/[0-9a-f]{11}-[0-9a-f]{16}/, '*'); // its date and random digits
+const isShared = (options) => (options?.mode === 'shared' ? ' (shared)' : '');
 const file = (url) => last(url?.url ?? url).replace(/\.[0-9a-f]{16}\./, '.*.'); // a checksum is of no interest
 const nothing = () => '';
 const strings = globalThis.localStorage;
+
+const pathOf = (self) => save(self?.name ?? '');
+/** A full disk, as a synchronous handle tells of it: half is written, and no exception. */
+const writesHalf = ({ self, args: [bytes, options] }) => originals.write.call(self, bytes.subarray(0, bytes.byteLength >> 1), options);
 
 /** What is wrapped: where, which functions, what the table says of their arguments, and in which ways they can fail. */
 const CALLS = [
@@ -22,9 +29,11 @@ const CALLS = [
   { on: 'Storage.prototype', call: ['setItem'], label: ([key]) => part(key), writes: true },
   { on: 'Object', call: ['hasOwn', 'keys'], label: ([, key]) => part(key ?? ''), only: ([store]) => strings && store === strings },
   { on: 'Reflect', call: ['has'], label: ([, key]) => part(key), only: ([store]) => strings && store === strings },
-  { on: 'LockManager.prototype', call: ['request'], label: ([name]) => name.replace(/#.*/, '# (a note)'), promise: true },
+  { on: 'LockManager.prototype', call: ['request'], label: ([name, options]) => save(name.replace(/#.*/, '# (a note)')) + isShared(options), promise: true,
+    waits: ([name, options]) => name === SWEEP && !isShared(options), lasts: ([name]) => name.includes('#') },
   { on: 'LockManager.prototype', call: ['query'], promise: true },
   { on: 'IDBFactory.prototype', call: ['open'], label: ([name]) => name, writes: true, opens: true },
+  { on: 'IDBFactory.prototype', call: ['databases'], promise: true },
   { on: 'IDBDatabase.prototype', call: ['createObjectStore'], label: ([name]) => name, upgrades: true },
   { on: 'IDBDatabase.prototype', call: ['transaction'], label: ([, mode]) => mode, transaction: (_, made) => made },
   { on: 'IDBTransaction.prototype', call: ['objectStore'], label: ([name]) => name, transaction: (self) => self },
@@ -40,6 +49,19 @@ const CALLS = [
   { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
   { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
   { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
+  { on: 'StorageManager.prototype', call: ['getDirectory'], promise: true },
+  { on: 'FileSystemDirectoryHandle.prototype', call: ['getDirectoryHandle', 'getFileHandle'], label: ([name]) => save(name), promise: true, writes: true },
+  { on: 'FileSystemDirectoryHandle.prototype', call: ['removeEntry'], label: ([name]) => save(name), promise: true },
+  { on: 'FileSystemDirectoryHandle.prototype', call: ['entries', 'keys', 'values'] },
+  { on: 'FileSystemFileHandle.prototype', call: ['getFile', 'createSyncAccessHandle'], label: (_, self) => pathOf(self), promise: true },
+  { on: 'FileSystemFileHandle.prototype', call: ['createWritable', 'move'], label: (_, self) => pathOf(self), promise: true, writes: true },
+  { on: 'FileSystemSyncAccessHandle.prototype', call: ['write'], writes: true, fail: { quota: writesHalf } },
+  { on: 'FileSystemSyncAccessHandle.prototype', call: ['flush', 'truncate'], writes: true },
+  { on: 'FileSystemSyncAccessHandle.prototype', call: ['read', 'getSize'] },
+  { on: 'FileSystemWritableFileStream.prototype', call: ['write', 'truncate'], promise: true, writes: true },
+  { on: 'WritableStream.prototype', call: ['close', 'abort'], promise: true, writes: true },
+  { on: 'Worker.prototype', call: ['postMessage'], label: ([message]) => save(message?.name ?? '') },
+  { on: '', make: ['Worker'] },
   { on: 'URL', call: ['createObjectURL'], note: (url) => noted.urls.push(url) },
   { on: 'URL', call: ['revokeObjectURL'] },
   { on: 'Document.prototype', call: ['createElement'], label: ([name]) => name },
@@ -59,8 +81,9 @@ const ending = (name) => String(name ?? '').replace(/^[^.]*/, '*');
 /** The object URLs that were made in the last run, and the links that were clicked. */
 export const noted = { urls: [], clicked: [] };
 
-/** What is under way: `{ calls, plan, controller }`. */
+/** What is under way: `{ calls, plan, controller, held, isOver }`; `held` are the sweeps that wait until the verb has settled. */
 let armed;
+let inFlight = 0; // calls whose answer is not there yet
 
 const injected = (name) => new DOMException(`injected ${name}`, name);
 const conflict = (store) => { // a request whose answer is an error for certain, and its transaction ends with it
@@ -118,8 +141,9 @@ function kindsOf(spec, self, made) {
 function watchEnd(transaction) {
   transaction.addEventListener('complete', () => {
     if (!armed || transaction.last === undefined) return;
-    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', 'signal'], after: transaction.last });
-    const at = armed.calls.push({ name: '(complete)', kinds: ['signal'] }) - 1;
+    const signal = armed.isOver ? [] : ['signal'];
+    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', ...signal], after: transaction.last });
+    const at = armed.calls.push({ name: '(complete)', kinds: signal }) - 1;
     if (armed.plan.at === at) armed.controller.abort(REASON);
   });
 }
@@ -130,10 +154,32 @@ function remember(spec, self, made, at) {
   if (made instanceof IDBTransaction && made.mode === 'readwrite' && made !== self) watchEnd(made);
 }
 
+/** Counts what has not been answered; of a promise one is given on that is rejected as it is, so nothing counts as handled by this. */
+function tracked(made) {
+  const over = () => { inFlight -= 1; };
+  const ends = { IDBRequest: ['success', 'error'], IDBTransaction: ['complete', 'abort'] };
+  const [, events] = Object.entries(ends).find(([name]) => globalThis[name] && made instanceof globalThis[name]) ?? [];
+  if (!(made instanceof Promise || (events && !seen.has(made)))) return made;
+  inFlight += 1;
+  if (made instanceof Promise) return made.then((value) => (over(), value), (error) => { over(); throw error; });
+  seen.add(made);
+  const once = () => { if (seen.delete(made)) over(); };
+  for (const event of events) made.addEventListener(event, once);
+  return made;
+}
+const seen = new Set();
+
 /** One call: goes through, or fails as planned. */
 function called(spec, name, self, args, go) {
+  if (!globalThis.IDBTransaction) return calledNow(spec, name, self, args, go); // Node
+  if (spec.lasts?.(args)) return calledNow(spec, name, self, args, go); // a note's lock, a second long
+  if (!armed?.held || !spec.waits?.(args)) return tracked(calledNow(spec, name, self, args, go));
+  return new Promise((free) => { armed.held.push(free); }).then(() => tracked(calledNow(spec, name, self, args, go)));
+}
+
+function calledNow(spec, name, self, args, go) {
   if (!armed || (spec.only && !spec.only(args))) return go();
-  const { plan, calls } = armed;
+  const { plan, calls, isOver } = armed;
   const label = [name, (spec.label ?? nothing)(args, self) || spec.request && self.name].filter(Boolean).join(' ');
   const at = calls.push({ name: label, harmless: spec.harmless }) - 1;
   if (plan.base === label && !armed.based) { // the condition under which the whole verb runs
@@ -145,7 +191,7 @@ function called(spec, name, self, args, go) {
   const made = go();
   if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
   spec.note?.(made, self);
-  calls[at].kinds = kindsOf(spec, self, made);
+  calls[at].kinds = kindsOf(spec, self, made).filter((kind) => !(isOver && kind === 'signal')); // nobody hears it any more
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
   return spec.then ? made.then(spec.then) : made;
 }
@@ -192,18 +238,41 @@ export async function within(milliseconds, promise, otherwise) {
   }
 }
 
+/** Waits until nobody waits for an answer, also not a sweep of which nobody waits. */
+export async function quiet() {
+  const { port1, port2 } = new MessageChannel(); // whose tasks are not put off, as timers' are
+  const turn = () => new Promise((resolve) => {
+    port1.onmessage = resolve;
+    port2.postMessage('');
+  });
+  for (let still = 0; still < 4; still = inFlight === 0 ? still + 1 : 0) await turn();
+  port1.close();
+}
+
+/** The sweeps that were held back begin; with `counts` their calls are the last of the run. */
+async function sweeps(state, counts) {
+  const { held } = state;
+  state.held = undefined;
+  state.isOver = true;
+  if (!counts) armed = undefined;
+  held?.forEach((free) => free());
+  if (globalThis.IDBTransaction) await quiet();
+}
+
 /**
  * Does `work(signal)`, of which the call `plan.at` fails; without a plan all succeed. Gives the calls that were made, and what came of
- * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled.
+ * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled. Sweeps that nobody waits for come
+ * afterwards, so that the order of calls is the same each time; with `plan.sweeps` their calls count.
  */
 export async function run(work, plan = {}) {
   const controller = new AbortController();
   const [unhandled, hear] = [[], ({ reason }) => unhandled.push(reason)];
   globalThis.addEventListener?.('unhandledrejection', hear);
   Object.assign(noted, { urls: [], clicked: [] });
-  const state = armed = { calls: [], plan, controller };
+  const state = armed = { calls: [], plan, controller, held: plan.sweeps === 'itself' ? undefined : [] };
   const working = work(controller.signal).then((value) => ({ value }), (error) => ({ error }));
-  const outcome = await within(PATIENCE, working, {});
+  let outcome = await within(PATIENCE, working, {});
+  if (!await within(PATIENCE, sweeps(state, plan.sweeps).then(() => true), false)) outcome = {}; // what comes after it hangs
   armed = undefined;
   await new Promise((resolve) => { setTimeout(resolve); }); // unhandled rejections are told of after the task
   globalThis.removeEventListener?.('unhandledrejection', hear);
