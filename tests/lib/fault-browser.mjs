@@ -42,6 +42,7 @@ export const play = (lib, scene) => playIn(here(lib), scene);
 
 const NAMES = /[0-9a-f]{11}-[0-9a-f]{16}-\d+|hash:[0-9a-f]+/g; // of shards, and what is hashed with the origin's secret
 
+const isInPage = (url) => /^(memory|localstorage):/.test(url);
 const same = (whole) => whole.replaceAll(DATE, 'some date').replaceAll(NAMES, '*');
 
 /** With models in shards, in the database of TF.js's name (`shards://m` in a scene) or in files. */
@@ -58,10 +59,13 @@ const withShards = (lib) => {
       for (const [at, model] of Object.entries(models)) await lib.save(MODELS[model], url(at), layout(at));
       await quiet();
       kept = scene && !scene.empty && { scene, all: await snapshot() };
+      if (kept && !Object.keys(models).some(isInPage)) kept.whole = await restore(kept.all).then(() => this.whole());
     },
+    /** What is restored is the same each time; what is saved again has another date. */
+    before() { return kept?.whole ?? this.whole(); },
     async inMemory(models) {
       globalThis.localStorage?.clear();
-      const inPage = Object.entries(models).filter(([at]) => /^(memory|localstorage):/.test(at));
+      const inPage = Object.entries(models).filter(([at]) => isInPage(at));
       for (const [at, model] of inPage) await lib.save(MODELS[model], at);
     },
     whole: async () => JSON.stringify([await whole(lib), await named()]),
@@ -88,10 +92,7 @@ const withShards = (lib) => {
 };
 
 /** All attempts of a scene with the sharded layout. */
-export async function playInShards(lib, scene) {
-  const { sweep } = await import('/pkg/tfpersist_transfers.js');
-  return playIn(withShards({ ...lib, sweep }), scene);
-}
+export const playInShards = (lib, scene) => playIn(withShards(lib), scene);
 
 /** What was handed to the browser; of the zip only how long it is, because it has the time in it. */
 async function handedOver() {

@@ -52,7 +52,7 @@ function inShards(scheme) {
   const [m, n] = ['m', 'n'].map((path) => `${scheme}://${path}`);
   const reads = { [m]: 'new' };
   return [
-    ...within(scheme).map((scene) => ({ ...scene, sweeps: /remove|over a model$/.test(scene.name) && !/→/.test(scene.name) })),
+    ...within(scheme).map((scene) => ({ ...scene, sweeps: scene.verb === 'removeModel' })),
     scene(`${m}: save in three shards, over a model`, 'save', ['large', m], { [m]: 'old' }, { [m]: 'large' }),
     scene(`${m}: load`, 'load', [m], reads, reads),
     scene(`${m}: list`, 'listModels', [], reads, reads, { next: m }),
@@ -69,6 +69,12 @@ export const IN_SHARDS = [
   ...inShards('opfs'),
   ...[['shards', 'opfs'], ['opfs', 'shards'], ['indexeddb', 'opfs'], ['opfs', 'indexeddb'], ['memory', 'opfs']].map((pair) => between(...pair)[1]),
 ].map((scene) => ({ ...scene, isSharded: true, options: ['sweep', 'listModels', 'load', 'verify'].includes(scene.verb) ? {} : { durability: 'relaxed' } }));
+
+/** A few of them for Firefox. */
+export const FEW_IN_SHARDS = IN_SHARDS.filter(({ name }) => /m( in shards)?: (save, over a model|remove)$/.test(name));
+/** A worker writes and reads files with its own handles. */
+export const IN_FILES = IN_SHARDS.filter(({ name }) => /^opfs:..m: (save|load)/.test(name))
+  .map((scene) => ({ ...scene, name: scene.name.replace('opfs://m', 'opfs://m in a worker') }));
 
 const m = 'file://m';
 /** In Node. */

@@ -4,88 +4,18 @@
 // engine lets fail: timers, close(), event listeners,
 // an AbortController, a FormData.
 
+import { CALLS, flight, injected, noted, nothing } from './fault-calls.mjs';
+
+export { noted };
+
 /** How a call may fail. `request`: it is made, and its answer is an error. `lost`: it does its work, and its answer is an error. */
 export const KINDS = ['exception', 'quota', 'abort', 'request', 'lost', 'signal'];
 export const REASON = { name: 'the caller’s own reason' }; // anything; it must come back as it is
 const PATIENCE = 20000;
-export const SWEEP = 'tfpersist:sweep'; // the lock of the sweep, which nobody waits for
-
-const last = (path) => String(path).replace(/[?#].*/, '').split('/').at(-1);
-const part = (key) => String(key).replace('tensorflowjs_models/', '');
-const save = (name) => String(name).replace(/[0-9a-f]{11}-[0-9a-f]{16}/, '*'); // its date and random digits
-const isShared = (options) => (options?.mode === 'shared' ? ' (shared)' : '');
-const file = (url) => last(url?.url ?? url).replace(/\.[0-9a-f]{16}\./, '.*.'); // a checksum is of no interest
-const nothing = () => '';
-const strings = globalThis.localStorage;
-
-const pathOf = (self) => save(self?.name ?? '');
-/** A full disk, as a synchronous handle tells of it: half is written, and no exception. */
-const writesHalf = ({ self, args: [bytes, options] }) => originals.write.call(self, bytes.subarray(0, bytes.byteLength >> 1), options);
-
-/** What is wrapped: where, which functions, what the table says of their arguments, and in which ways they can fail. */
-const CALLS = [
-  { on: '', get: ['localStorage', 'indexedDB'] },
-  { on: 'Storage.prototype', call: ['getItem', 'removeItem'], label: ([key]) => part(key) },
-  { on: 'Storage.prototype', call: ['setItem'], label: ([key]) => part(key), writes: true },
-  { on: 'Object', call: ['hasOwn', 'keys'], label: ([, key]) => part(key ?? ''), only: ([store]) => strings && store === strings },
-  { on: 'Reflect', call: ['has'], label: ([, key]) => part(key), only: ([store]) => strings && store === strings },
-  { on: 'LockManager.prototype', call: ['request'], label: ([name, options]) => save(name.replace(/#.*/, '# (a note)')) + isShared(options), promise: true,
-    waits: ([name, options]) => name === SWEEP && !isShared(options), lasts: ([name]) => name.includes('#') },
-  { on: 'LockManager.prototype', call: ['query'], promise: true },
-  { on: 'IDBFactory.prototype', call: ['open'], label: ([name]) => name, writes: true, opens: true },
-  { on: 'IDBFactory.prototype', call: ['databases'], promise: true },
-  { on: 'IDBDatabase.prototype', call: ['createObjectStore'], label: ([name]) => name, upgrades: true },
-  { on: 'IDBDatabase.prototype', call: ['transaction'], label: ([, mode]) => mode, transaction: (_, made) => made },
-  { on: 'IDBTransaction.prototype', call: ['objectStore'], label: ([name]) => name, transaction: (self) => self },
-  { on: 'IDBTransaction.prototype', call: ['commit', 'abort'] },
-  { on: 'IDBObjectStore.prototype', call: ['get', 'getKey', 'getAll', 'getAllKeys', 'delete', 'count', 'openCursor'], request: true },
-  { on: 'IDBObjectStore.prototype', call: ['put', 'add'], request: true, writes: true },
-  { on: '', call: ['structuredClone'] },
-  { on: '', call: ['fetch'], label: ([url, init]) => `${init?.method ?? 'GET'} ${file(url)}`, promise: true, remote: true },
-  { on: 'Blob.prototype', call: ['arrayBuffer', 'text'], promise: true },
-  { on: 'Blob.prototype', call: ['slice', 'stream'] },
-  { on: 'Response.prototype', call: ['arrayBuffer', 'text', 'json', 'blob'], promise: true },
-  { on: 'ReadableStream.prototype', call: ['getReader'] },
-  { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
-  { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
-  { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
-  { on: 'StorageManager.prototype', call: ['getDirectory'], promise: true },
-  { on: 'FileSystemDirectoryHandle.prototype', call: ['getDirectoryHandle', 'getFileHandle'], label: ([name]) => save(name), promise: true, writes: true },
-  { on: 'FileSystemDirectoryHandle.prototype', call: ['removeEntry'], label: ([name]) => save(name), promise: true },
-  { on: 'FileSystemDirectoryHandle.prototype', call: ['entries', 'keys', 'values'] },
-  { on: 'FileSystemFileHandle.prototype', call: ['getFile', 'createSyncAccessHandle'], label: (_, self) => pathOf(self), promise: true },
-  { on: 'FileSystemFileHandle.prototype', call: ['createWritable', 'move'], label: (_, self) => pathOf(self), promise: true, writes: true },
-  { on: 'FileSystemSyncAccessHandle.prototype', call: ['write'], writes: true, fail: { quota: writesHalf } },
-  { on: 'FileSystemSyncAccessHandle.prototype', call: ['flush', 'truncate'], writes: true },
-  { on: 'FileSystemSyncAccessHandle.prototype', call: ['read', 'getSize'] },
-  { on: 'FileSystemWritableFileStream.prototype', call: ['write', 'truncate'], promise: true, writes: true },
-  { on: 'WritableStream.prototype', call: ['close', 'abort'], promise: true, writes: true },
-  { on: 'Worker.prototype', call: ['postMessage'], label: ([message]) => save(message?.name ?? '') },
-  { on: '', make: ['Worker'] },
-  { on: 'URL', call: ['createObjectURL'], note: (url) => noted.urls.push(url) },
-  { on: 'URL', call: ['revokeObjectURL'] },
-  { on: 'Document.prototype', call: ['createElement'], label: ([name]) => name },
-  { on: 'EventTarget.prototype', call: ['dispatchEvent'], label: ([event], self) => `${event?.type} ${ending(self?.download)}`,
-    note: (_, link) => noted.clicked.push({ name: ending(link.download), url: link.href }) },
-  { on: 'HTMLElement.prototype', call: ['click'], label: (_, self) => ending(self.download) },
-  { on: 'BroadcastChannel.prototype', call: ['postMessage'], label: nothing, harmless: true },
-  { on: 'Crypto.prototype', call: ['getRandomValues', 'randomUUID'], label: nothing },
-  { on: 'SubtleCrypto.prototype', call: ['digest'], label: ([name]) => name, promise: true },
-  { on: '', make: ['Blob', 'Headers', 'URL'] },
-  { on: '', make: ['BroadcastChannel'], harmless: true },
-];
-
-/** The names of downloads begin with that of the attempt. */
-const ending = (name) => String(name ?? '').replace(/^[^.]*/, '*');
-
-/** The object URLs that were made in the last run, and the links that were clicked. */
-export const noted = { urls: [], clicked: [] };
 
 /** What is under way: `{ calls, plan, controller, held, isOver }`; `held` are the sweeps that wait until the verb has settled. */
 let armed;
-let inFlight = 0; // calls whose answer is not there yet
 
-const injected = (name) => new DOMException(`injected ${name}`, name);
 const conflict = (store) => { // a request whose answer is an error for certain, and its transaction ends with it
   const record = { [store.keyPath]: 'a conflict' };
   originals.put.call(store, record);
@@ -113,7 +43,7 @@ const FAIL = {
   signal({ go, spec, self }) {
     armed?.controller.abort(REASON);
     const made = go();
-    spec.note?.(made, self);
+    spec.note?.(made, self, wrapMethod);
     return made;
   },
 };
@@ -134,7 +64,9 @@ function kindsOf(spec, self, made) {
     lost: spec.remote,
     signal: true,
   };
-  return KINDS.filter((kind) => can[kind]);
+  // Object store and request follow in the same turn: in the many calls of the catalog only the request is aborted or interrupted.
+  const isTwice = globalThis.IDBObjectStore && made instanceof IDBObjectStore && self.db.name === 'tfpersist';
+  return isTwice ? ['exception'] : KINDS.filter((kind) => can[kind]);
 }
 
 /** What happens at the end of a writing transaction: its last request succeeds, and it is complete. Two calls more. */
@@ -156,11 +88,11 @@ function remember(spec, self, made, at) {
 
 /** Counts what has not been answered; of a promise one is given on that is rejected as it is, so nothing counts as handled by this. */
 function tracked(made) {
-  const over = () => { inFlight -= 1; };
+  const over = () => { flight.calls -= 1; };
   const ends = { IDBRequest: ['success', 'error'], IDBTransaction: ['complete', 'abort'] };
   const [, events] = Object.entries(ends).find(([name]) => globalThis[name] && made instanceof globalThis[name]) ?? [];
   if (!(made instanceof Promise || (events && !seen.has(made)))) return made;
-  inFlight += 1;
+  flight.calls += 1;
   if (made instanceof Promise) return made.then((value) => (over(), value), (error) => { over(); throw error; });
   seen.add(made);
   const once = () => { if (seen.delete(made)) over(); };
@@ -178,7 +110,7 @@ function called(spec, name, self, args, go) {
 }
 
 function calledNow(spec, name, self, args, go) {
-  if (!armed || (spec.only && !spec.only(args))) return go();
+  if (!armed || (spec.only && !spec.only(args))) return spec.always ? spec.always(go()) : go();
   const { plan, calls, isOver } = armed;
   const label = [name, (spec.label ?? nothing)(args, self) || spec.request && self.name].filter(Boolean).join(' ');
   const at = calls.push({ name: label, harmless: spec.harmless }) - 1;
@@ -187,10 +119,10 @@ function calledNow(spec, name, self, args, go) {
     calls[at].kinds = [];
     return FAIL.quota({ spec });
   }
-  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go });
+  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go, originals });
   const made = go();
   if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
-  spec.note?.(made, self);
+  spec.note?.(made, self, wrapMethod);
   calls[at].kinds = kindsOf(spec, self, made).filter((kind) => !(isOver && kind === 'signal')); // nobody hears it any more
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
   return spec.then ? made.then(spec.then) : made;
@@ -245,7 +177,7 @@ export async function quiet() {
     port1.onmessage = resolve;
     port2.postMessage('');
   });
-  for (let still = 0; still < 4; still = inFlight === 0 ? still + 1 : 0) await turn();
+  for (let still = 0; still < 4; still = flight.calls === 0 ? still + 1 : 0) await turn();
   port1.close();
 }
 
