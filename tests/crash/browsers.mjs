@@ -7,7 +7,7 @@ import { family } from './processes.mjs';
 
 async function startChromium(profile, url) {
   const context = await chromium.launchPersistent(profile);
-  let page, crashed;
+  let page, crashed, spare;
   const open = async (fresh, where) => {
     page = fresh;
     crashed = page.waitForEvent('crash', { timeout: 0 }).catch(() => {}); // it is closed instead
@@ -34,6 +34,15 @@ async function startChromium(profile, url) {
       const fresh = await context.newPage().catch(() => context.newPage());
       await open(fresh, where);
       await dead.close();
+    },
+    async spareTab() {
+      spare = await context.newPage();
+      await page.bringToFront();
+    },
+    /** Closes the tab in the middle of whatever it does, and goes on in the spare one. */
+    async closeTab(where) {
+      await page.close();
+      await open(spare, where);
     },
     close: () => context.close(),
     /** After the browser was killed. */

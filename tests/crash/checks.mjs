@@ -1,6 +1,15 @@
 // What a round's end is called, from what is seen there: the whole old state, the whole new one, or what must not be.
 
-const COMPLETE = { indexeddb: 2, localstorage: 5 }; // object stores, keys
+/** Object stores or keys that belong together: of each group all, or none. */
+const RECORD = ['models_store', 'model_info_store'];
+const ROWS = ['models', 'headers'];
+const GROUPS = {
+  indexeddb: [RECORD, ROWS], // in both, the newer one counts, and the next write drops the other
+  opfs: [ROWS],
+  localstorage: [['info', 'model_metadata', 'model_topology', 'weight_data', 'weight_specs']],
+};
+const isWhole = (parts, groups = []) => groups.every((group) => [0, group.length].includes(group.filter((part) => parts.includes(part)).length))
+  && parts.every((part) => groups.length === 0 || groups.flat().includes(part)) && (groups.length === 0 || parts.length > 0);
 const schemeOf = (url) => url.split('://')[0];
 
 /**
@@ -9,13 +18,12 @@ const schemeOf = (url) => url.split('://')[0];
  */
 export function state(url, row, mayBeMixed) {
   const { listed, damage, parts = [], error, hash, mismatch } = row;
-  const whole = COMPLETE[schemeOf(url)] ?? parts.length;
   if (!listed && parts.length === 0 && error) {
     return /^(ERR_NOT_FOUND|Error)/.test(error) ? 'absent' : `torn: nothing is there, but ${error}`; // tf.io's is an Error
   }
   if (mayBeMixed && listed && /^ERR_CORRUPT/.test(error ?? '')) return `detected: ${error}`;
   if (!listed) return `ghost: ${hash ? 'it can be loaded' : `in ${parts}`}, but is not listed`;
-  if (parts.length !== whole) return `ghost: listed, but only in ${parts.join(', ') || 'nothing'}; ${error ?? 'it can be loaded'}`;
+  if (!isWhole(parts, GROUPS[schemeOf(url)])) return `ghost: listed, but only in ${parts.join(', ') || 'nothing'}; ${error ?? 'it can be loaded'}`;
   if (error) return `torn: ${error}`;
   if (damage) return `ghost: listed as ${damage}, but it can be loaded`;
   return mismatch ? `torn: the listing's ${mismatch} is another model's` : hash;
@@ -54,6 +62,10 @@ const isUnwritten = ({ verb, how, target }, found, { old, now }) => verb === 'ou
   && same(found, Object.fromEntries([['indexeddb', now], ['localstorage', old]].flatMap(([scheme, urls]) => (
     Object.entries(urls).filter(([url]) => schemeOf(url) === scheme)))));
 
+/** What is saved in shards is on the disk when the promise resolves, unless it is asked for otherwise. */
+const isStrict = ({ options, target, verb }) => options.durability === 'strict'
+  || (['shards', 'opfs'].includes(target) && !options.layout && ['save', 'overwrite', 'checkpoint', 'over a record'].includes(verb));
+
 /** Whether nobody promised that what has resolved outlives this: Local Storage's writes are on their way for a while. */
 const mayForget = ({ how, store, target }) => how === 'browser' || (how === 'renderer' && [store, target].includes('localstorage'));
 
@@ -75,7 +87,7 @@ export function judge(round, { rows, old, now, subject, resolved }) {
   if (resolved && !isKept) {
     const words = `the promise had resolved, and it is ${name ?? 'not there'}`;
     // Where both are there, the strict copy is: what is not on the disk yet is Local Storage's removal, which nobody promised.
-    if (round.options.durability === 'strict' && name !== 'both') list.push(['strict lost', words]);
+    if (isStrict(round) && name !== 'both') list.push(['strict lost', words]);
     else if (mayForget(round)) list.push(['default lost', words]);
     else list.push(['lost', words]);
   }

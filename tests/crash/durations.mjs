@@ -3,13 +3,15 @@
 const MB = 2 ** 20;
 const ENDLESS = 300; // ms: a moment in a work without an end
 /** Milliseconds, roughly: what is learned is how many times as long it takes. */
-const guess = ({ verb, bytes }) => (verb === 'remove' ? 10 : 20 + (8 * bytes) / MB);
+const guess = (round) => (isShort(round) ? 10 : 20 + (8 * round.bytes) / MB);
+/** Copies and moves of models in shards touch no byte of them. */
+const isShort = ({ verb, from, target }) => verb === 'remove' || (['shards', 'opfs'].includes(from) && from === target && ['copy', 'move'].includes(verb));
 
 export class Durations {
   #factors = new Map();
   #lags = new Map(); // engine -> ms from `location.reload()` to the page's end
 
-  #key = ({ engine, lib, store, target, verb }) => [engine, lib, store, target, verb].join();
+  #key = ({ engine, lib, from, target, verb }) => [engine, lib, from, target, verb].join();
 
   #like = ({ engine, lib, store }) => [engine, lib, store].join(); // when there was no such verb yet
 

@@ -36,13 +36,13 @@ export class InBrowser {
     this.#isFlushed = true;
   }
 
-  async #prepare({ lib, old, how, store, target }, hashes) {
+  async #prepare({ lib, old, oldLayout, how, store, target }, hashes) {
     if (this.#page !== null && this.#page !== lib) this.#found = null; // each library in an origin of its own making
     await this.#open(lib);
     const [all, found] = [this.#found === null, this.#found ?? {}];
     const saves = Object.fromEntries(Object.entries(old).filter(([url]) => found[url] !== hashes.old[url]));
     const removes = Object.keys(found).filter((url) => found[url] !== hashes.old[url]);
-    await this.#browser.evaluate((job) => T.prepare(job), { all, removes, saves });
+    await this.#browser.evaluate((job) => T.prepare(job), { all, removes, saves, oldLayout });
     const isLocal = (url) => url.startsWith('localstorage:');
     if (all || [...removes, ...Object.keys(saves)].some(isLocal)) this.#isFlushed = false;
     if (how === 'browser' && !this.#isFlushed) await this.#restart(lib);
@@ -58,9 +58,14 @@ export class InBrowser {
     const victims = how === 'renderer' ? await this.#browser.renderers() : family(this.#browser.pid);
     const born = await this.#browser.evaluate(() => globalThis.T.born);
     const reload = how === 'reload' ? delay : undefined;
+    if (how === 'tab') await this.#browser.spareTab(); // a browser without a tab would end
     await this.#browser.evaluate((job) => T.start(job), { lib, verb, urls, models, options, report, reload });
     if (how === 'reload') await replaced(this.#browser, born);
-    else {
+    else if (how === 'tab') {
+      await (delay === 'after' ? heard.ended : heard.began.then(() => sleep(delay)));
+      await this.#browser.closeTab(this.#url(lib));
+      await sleep(LATE);
+    } else {
       await (delay === 'after' ? heard.ended : heard.began.then(() => sleep(delay)));
       await this.#kill(how, victims, lib);
     }
@@ -82,8 +87,10 @@ export class InBrowser {
     await this.#prepare(round, hashes);
     const heard = await this.#interrupt(round);
     const urls = Object.keys({ ...round.old, ...round.new });
+    if (round.isFresh && round.how !== 'browser') await this.#restart(round.lib);
     const rows = await this.#browser.evaluate((job) => T.look(job), { lib: round.lib, urls });
-    return { ...heard, rows, orphans: [] };
+    const orphans = round.isSharded ? await this.#browser.evaluate(() => T.orphans()) : [];
+    return { ...heard, rows, orphans };
   }
 
   /** The state that the next round finds, when it can be gone on from. */

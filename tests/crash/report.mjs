@@ -14,11 +14,11 @@ const MB = 2 ** 20;
 
 /** A round in one line. */
 export function describe(round, result) {
-  const { id, engine, lib, store, target, verb, how, bytes, when, options } = round;
-  const where = store === target ? store : `${store} -> ${target}`;
+  const { id, engine, lib, from, target, verb, how, bytes, when, options } = round;
+  const where = from === target ? from : `${from} -> ${target}`;
   const moment = when === 'after' ? 'after it resolved' : `at ${result?.delay ?? '?'} ms (${when} of what was expected)`;
   const asked = Object.keys(options).length > 0 ? ` ${JSON.stringify(options)}` : '';
-  return `${String(id).padStart(3)} ${engine} ${lib} ${where} ${verb} ${(bytes / MB).toFixed(2)} MB${asked}, ${how} ${moment}`;
+  return `${String(id).padStart(3)} ${engine} ${lib} ${where} ${verb} ${(bytes / MB).toFixed(2)} MB${asked}, ${how}${round.isFresh ? ', seen in a fresh browser' : ''} ${moment}`;
 }
 
 /** The columns that a finished round counts in, `rounds` apart. */

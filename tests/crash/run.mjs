@@ -4,11 +4,12 @@
 // KILLS=n rounds (default 40), SEED=s, ENGINES="chromium firefox" (or none: Node alone), ONLY="12 c3" runs only these rounds of the same plan, VERBOSE=1.
 import fs from 'node:fs';
 import { serve } from '../../scripts/serve.mjs';
-import { plain, print } from '../lib/artifacts.mjs';
+import { print } from '../lib/artifacts.mjs';
 import { root } from '../lib/node.mjs';
 import { judge } from './checks.mjs';
 import { Durations } from './durations.mjs';
 import { InBrowser } from './in-browser.mjs';
+import { make } from './models.mjs';
 import { plan } from './plan.mjs';
 import { columns, describe, FORBIDDEN, table, tally, tears } from './report.mjs';
 import { listen } from './signals.mjs';
@@ -33,7 +34,7 @@ async function hashed(models) {
 const known = new Map();
 async function hashOf(model) {
   const key = model.join();
-  if (!known.has(key)) known.set(key, await print(plain(...model)));
+  if (!known.has(key)) known.set(key, await print(make(model)));
   return known.get(key);
 }
 

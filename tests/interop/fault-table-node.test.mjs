@@ -13,7 +13,7 @@ await lib.default();
 install();
 
 const written = new Map();
-after(() => { if (UPDATE) write(PART, written); });
+after(() => { if (UPDATE) write(PART, written, IN_NODE.map(({ name }) => name)); });
 
 for (const scene of IN_NODE) {
   test(scene.name, async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { dropper } from '../lib/counterparts.mjs';
 import { ENGINES, openIn } from '../lib/engines.mjs';
-import { IN_PAGE, IN_TRANSIT, IN_WORKER } from '../lib/fault-scenes.mjs';
+import { FEW_IN_SHARDS, IN_FILES, IN_PAGE, IN_SHARDS, IN_TRANSIT, IN_WORKER } from '../lib/fault-scenes.mjs';
 import { faults, markdown, said, scenesOf, UPDATE, write } from '../lib/fault-table.mjs';
 import { KINDS } from '../lib/faults.mjs';
 
@@ -16,6 +16,15 @@ const inPage = (page, scene) => page.evaluate(async (scene) => {
   await lib.default();
   install();
   return play(lib, scene);
+}, scene);
+
+/** The same with the larger build alone. */
+const inShards = (page, scene) => page.evaluate(async (scene) => {
+  const { install, playInShards } = await T.faults();
+  const lib = await T.library('tfpersist');
+  await lib.default({ transfers: true });
+  install();
+  return playInShards(lib, scene);
 }, scene);
 
 const inWorker = (page, scene) => page.evaluate(async (scene) => {
@@ -55,7 +64,8 @@ async function inTransit(page, scene) {
 }
 
 const written = new Map(); // what Chromium's page finds is what the table says
-after(() => { if (UPDATE && written.size > 0) write(PART, written); });
+const NAMES = [...IN_PAGE, ...IN_TRANSIT, ...IN_SHARDS, ...IN_FILES].map(({ name }) => name);
+after(() => { if (UPDATE && written.size > 0) write(PART, written, NAMES); });
 
 async function compare(page, play, scene, isFirst) {
   const rows = await play(page, scene);
@@ -73,17 +83,22 @@ const few = (scenes) => scenes.filter(({ name }) => /^(localstorage:..m → n: m
 const PLAYED = [
   ['chromium', 'in a page', inPage, IN_PAGE],
   ['chromium', 'with a server and downloads', inTransit, IN_TRANSIT],
+  ['chromium', 'models in shards', inShards, IN_SHARDS],
   ['chromium', 'in a worker', inWorker, single(IN_WORKER)],
+  ['chromium', 'files in a worker', inWorker, IN_FILES],
   ['firefox', 'in a page', inPage, few(IN_PAGE)],
+  ['firefox', 'models in shards', inShards, FEW_IN_SHARDS],
 ];
-for (const [engine, where, play, scenes] of PLAYED.filter(([engine]) => ENGINES.includes(engine))) {
+const ONLY = new RegExp(process.env.SCENES ?? ''); // to look into one of them
+for (const [engine, where, play, all] of PLAYED.filter(([engine]) => ENGINES.includes(engine))) {
   test(`${engine}, ${where}: each call fails`, async (t) => {
+    const scenes = all.filter(({ name }) => ONLY.test(name));
     let page;
     for (const scene of scenes) {
       page ??= await openIn(engine);
       let ok = false;
       await t.test(scene.name, async () => {
-        await compare(page, play, scene, engine === 'chromium' && play !== inWorker);
+        await compare(page, play, scene, engine === 'chromium' && (play !== inWorker || scene.isSharded));
         ok = true;
       });
       if (!ok) page = await page.close(); // one that hangs is of no use any more
@@ -94,5 +109,5 @@ for (const [engine, where, play, scenes] of PLAYED.filter(([engine]) => ENGINES.
 
 test('the table has no scene that is not played', () => {
   if (UPDATE) return; // it is written at the end
-  assert.deepEqual(scenesOf(PART).filter((name) => ![...IN_PAGE, ...IN_TRANSIT].some((scene) => scene.name === name)), []);
+  assert.deepEqual(scenesOf(PART).filter((name) => !NAMES.includes(name)), []);
 });

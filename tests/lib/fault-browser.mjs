@@ -1,7 +1,8 @@
 // Where the scenes with faults are played in a browser, in a page or a worker: what is stored there, and how it becomes empty.
-import { forgetMemory, inMemory, MODELS, play as playIn } from './fault-play.mjs';
+import { forgetMemory, inMemory, layout, MODELS, play as playIn } from './fault-play.mjs';
 import { sha256 } from './bytes.mjs';
-import { noted } from './faults.mjs';
+import { noted, quiet } from './faults.mjs';
+import { CATALOG, clearShards, named, restore, snapshot, unnamed } from './fault-shards.mjs';
 import * as storage from './storage.mjs';
 
 const DATE = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
@@ -18,7 +19,8 @@ async function opened() {
 
 async function whole(lib) {
   await opened();
-  return JSON.stringify([await storage.dump(), await inMemory(lib)]);
+  const { databases, ...dump } = await storage.dump();
+  return JSON.stringify([{ ...dump, databases: databases.filter(({ name }) => name !== CATALOG) }, await inMemory(lib)]);
 }
 
 const here = (lib) => ({
@@ -37,6 +39,60 @@ const here = (lib) => ({
 
 /** All attempts of a scene. */
 export const play = (lib, scene) => playIn(here(lib), scene);
+
+const NAMES = /[0-9a-f]{11}-[0-9a-f]{16}-\d+|hash:[0-9a-f]+/g; // of shards, and what is hashed with the origin's secret
+
+const isInPage = (url) => /^(memory|localstorage):/.test(url);
+const same = (whole) => whole.replaceAll(DATE, 'some date').replaceAll(NAMES, '*');
+
+/** With models in shards, in the database of TF.js's name (`shards://m` in a scene) or in files. */
+const withShards = (lib) => {
+  const url = (text) => text.replace(/^shards:/, 'indexeddb:');
+  let kept; // all that is stored at the beginning of the scene
+  return {
+    ...here(lib),
+    url,
+    async reset(models, scene) {
+      if (kept && kept.scene === scene) return restore(kept.all).then(() => forgetMemory(lib)).then(() => this.inMemory(models));
+      await clearShards();
+      await here(lib).reset({});
+      for (const [at, model] of Object.entries(models)) await lib.save(MODELS[model], url(at), layout(at));
+      await quiet();
+      kept = scene && !scene.empty && { scene, all: await snapshot() };
+      if (kept && !Object.keys(models).some(isInPage)) kept.whole = await restore(kept.all).then(() => this.whole());
+    },
+    /** What is restored is the same each time; what is saved again has another date. */
+    before() { return kept?.whole ?? this.whole(); },
+    async inMemory(models) {
+      globalThis.localStorage?.clear();
+      const inPage = Object.entries(models).filter(([at]) => isInPage(at));
+      for (const [at, model] of inPage) await lib.save(MODELS[model], at);
+    },
+    whole: async () => JSON.stringify([await whole(lib), await named()]),
+    same,
+    residue({ before, after, complete, scene, call }) {
+      const [then, now, done] = [before, after, complete].map((whole) => JSON.parse(same(whole)));
+      if (scene.empty && now[1].length === 0 && isEmptyBut(now[0], then[0])) return 'old intact, an empty database';
+      // What replaced it is the newer one, and the next save drops it.
+      if (JSON.stringify(now[1]) === JSON.stringify(done[1]) && now[0] === then[0]) return 'new complete, the older record stays';
+      return undefined;
+    },
+    /** When no call fails any more, the sweep finds all that is nobody's. */
+    async remains(scene) {
+      await quiet();
+      await lib.sweep();
+      const left = await unnamed();
+      if (left.length > 0) return `FAULT: after the sweep there remains ${left}`;
+      const last = scene.next ?? scene.args.at(-1);
+      const others = Object.entries(scene.before).filter(([at, model]) => model === 'other' && at !== last);
+      for (const [at] of others) await lib.load(url(at), { verify: true });
+      return undefined;
+    },
+  };
+};
+
+/** All attempts of a scene with the sharded layout. */
+export const playInShards = (lib, scene) => playIn(withShards(lib), scene);
 
 /** What was handed to the browser; of the zip only how long it is, because it has the time in it. */
 async function handedOver() {

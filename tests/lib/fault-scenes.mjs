@@ -2,10 +2,14 @@
 
 const OTHER = 'other'; // a model that nobody touches
 
+/** `shards://` are the models of `indexeddb://` that are saved with `{ layout: 'sharded' }`. */
+const shown = (name) => name.replace(/shards:\/\/(\w)/g, 'indexeddb://$1 in shards');
+
 /** `before` and `after`: from URL to the model that is there; `other` is in each store that takes part. */
 function scene(name, verb, args, before, after, more = {}) {
+  name = shown(name);
   const schemes = [...new Set([...Object.keys(before), ...args.filter((arg) => arg.includes('://'))].map((url) => url.split('://')[0]))];
-  const bystanders = Object.fromEntries(more.empty ? [] : schemes.map((scheme) => [`${scheme}://${OTHER}`, OTHER]));
+  const bystanders = Object.fromEntries(more.empty ? [] : schemes.map((scheme) => [`${scheme}://${scheme === 'shards' ? 'another' : OTHER}`, OTHER]));
   return { name, verb, args, before: { ...bystanders, ...before }, after: { ...bystanders, ...after }, ...more };
 }
 
@@ -42,6 +46,35 @@ export const IN_PAGE = [
 ];
 /** In a worker, which has no Local Storage. */
 export const IN_WORKER = IN_PAGE.filter(({ name }) => !name.includes('localstorage'));
+
+/** What is done with models in shards, in either pool. */
+function inShards(scheme) {
+  const [m, n] = ['m', 'n'].map((path) => `${scheme}://${path}`);
+  const reads = { [m]: 'new' };
+  return [
+    ...within(scheme).map((scene) => ({ ...scene, sweeps: scene.verb === 'removeModel' })),
+    scene(`${m}: save in three shards, over a model`, 'save', ['large', m], { [m]: 'old' }, { [m]: 'large' }),
+    scene(`${m}: load`, 'load', [m], reads, reads),
+    scene(`${m}: list`, 'listModels', [], reads, reads, { next: m }),
+    scene(`${m}: verify`, 'verify', [m], reads, reads),
+    scene(`${m}: sweep`, 'sweep', [], reads, reads, { next: m, sweeps: 'itself' }),
+  ];
+}
+const [inDatabase, inFiles] = ['shards://m', 'opfs://m'];
+/** In a page, with the larger build. */
+export const IN_SHARDS = [
+  ...inShards('shards'),
+  scene(`${inDatabase}: save, there is no catalog yet`, 'save', ['new', inDatabase], {}, { [inDatabase]: 'new' }, { empty: true }),
+  scene(`${inDatabase}: save, over TF.js’s record`, 'save', ['new', inDatabase], { 'indexeddb://m': 'old', 'shards://other': OTHER }, { [inDatabase]: 'new' }),
+  ...inShards('opfs'),
+  ...[['shards', 'opfs'], ['opfs', 'shards'], ['indexeddb', 'opfs'], ['opfs', 'indexeddb'], ['memory', 'opfs']].map((pair) => between(...pair)[1]),
+].map((scene) => ({ ...scene, isSharded: true, options: ['sweep', 'listModels', 'load', 'verify'].includes(scene.verb) ? {} : { durability: 'relaxed' } }));
+
+/** A few of them for Firefox. */
+export const FEW_IN_SHARDS = IN_SHARDS.filter(({ name }) => /m( in shards)?: (save, over a model|remove)$/.test(name));
+/** A worker writes and reads files with its own handles. */
+export const IN_FILES = IN_SHARDS.filter(({ name }) => /^opfs:..m: (save|load)/.test(name))
+  .map((scene) => ({ ...scene, name: scene.name.replace('opfs://m', 'opfs://m in a worker') }));
 
 const m = 'file://m';
 /** In Node. */

@@ -17,6 +17,14 @@ Outcomes: *old intact*, every byte is as before and the verb rejects, with the c
 *new complete*, the verb resolves; *both whole* (a move between two stores), the copy is committed, the source is not removed, and the verb rejects.
 After each failure, the next save succeeds, no lock is held, nobody holds the database open, no rejection was left unhandled.
 
+Models *in shards* (\`indexeddb://\` with \`{ layout: 'sharded' }\`, and \`opfs://\`) are compared as what the catalog names: their rows, and every byte of the shards
+in their pool, under the names that they have; loads are told to \`verify\`. Shards that no model names may stay after a failure, and so may the row of a save that
+died: they cost room, nobody sees them, and the next sweep removes them. So after each failure and the next save, one sweep must leave no shard, no file, no row
+and no save under way that is nobody's. The sweep of which nobody waits is held back until the verb has settled (its calls stand last, where they are counted:
+below *remove* and *sweep*). A read, \`load\`, \`list\` or \`verify\`, changes nothing: *as it is*, or \`damage\`, the row that tells of it. In a page, files are written by a worker:
+\`postMessage to the worker\` fails there as its answer would; a worker's own calls are under *in a worker*. That an older record stays when a newer model in shards has
+replaced it does no harm: the newer one counts, and the next write removes it.
+
 What is named besides could not be helped. An empty database: it was made for the save. A file that *stays*: it was the call that should have removed
 it that failed, or what would tell whether anybody needs it could not be read; a later save then finds it by what lies beside it (*.tmp*). Shards that stay on a server: they are named by their checksum, and no model.json
 names them. What was *handed over* as a download cannot be taken back. *new complete, ERR_NETWORK*: the server has it, but its answer was lost.
@@ -72,9 +80,10 @@ export const UPDATE = Boolean(process.env.UPDATE);
 export const said = (part, scene) => read().get(part)?.get(scene) ?? '';
 export const scenesOf = (part) => [...read().get(part)?.keys() ?? []];
 
-/** Puts all scenes of a part into the file, in the place where it is, or behind the others. */
-export function write(part, scenes) {
-  const parts = read().set(part, scenes);
+/** Puts scenes of a part into the file, beside those that were not played now; `names` are all there are, in order. */
+export function write(part, scenes, names) {
+  const all = new Map([...read().get(part) ?? [], ...scenes]);
+  const parts = read().set(part, new Map(names.filter((name) => all.has(name)).map((name) => [name, all.get(name)])));
   const text = [...parts].sort(([a], [b]) => a.localeCompare(b)).map(([title, scenes]) => `## ${title}\n\n${[...scenes].map(([name, rows]) => `### ${name}\n\n${rows}\n`).join('\n')}`);
   fs.writeFileSync(TABLE, `${INTRO}\n${text.join('\n')}`);
 }

@@ -1,11 +1,11 @@
 // A worker whose host can fail: it wraps the host, and only then imports the package. It plays one scene after the other.
-import { play } from './fault-browser.mjs';
+import { play, playInShards } from './fault-browser.mjs';
 import { install } from './faults.mjs';
 
 const lib = await import('/pkg/index.js');
-await lib.default();
 install();
 self.onmessage = async ({ data: scene }) => {
-  postMessage(await play(lib, scene).then((rows) => ({ rows }), (error) => ({ error: String(error.stack ?? error) })));
+  await lib.default({ transfers: scene.isSharded });
+  postMessage(await (scene.isSharded ? playInShards : play)(lib, scene).then((rows) => ({ rows }), (error) => ({ error: String(error.stack ?? error) })));
 };
 postMessage('ready');

@@ -4,65 +4,18 @@
 // engine lets fail: timers, close(), event listeners,
 // an AbortController, a FormData.
 
+import { CALLS, flight, injected, noted, nothing } from './fault-calls.mjs';
+
+export { noted };
+
 /** How a call may fail. `request`: it is made, and its answer is an error. `lost`: it does its work, and its answer is an error. */
 export const KINDS = ['exception', 'quota', 'abort', 'request', 'lost', 'signal'];
 export const REASON = { name: 'the caller’s own reason' }; // anything; it must come back as it is
 const PATIENCE = 20000;
 
-const last = (path) => String(path).replace(/[?#].*/, '').split('/').at(-1);
-const part = (key) => String(key).replace('tensorflowjs_models/', '');
-const file = (url) => last(url?.url ?? url).replace(/\.[0-9a-f]{16}\./, '.*.'); // a checksum is of no interest
-const nothing = () => '';
-const strings = globalThis.localStorage;
-
-/** What is wrapped: where, which functions, what the table says of their arguments, and in which ways they can fail. */
-const CALLS = [
-  { on: '', get: ['localStorage', 'indexedDB'] },
-  { on: 'Storage.prototype', call: ['getItem', 'removeItem'], label: ([key]) => part(key) },
-  { on: 'Storage.prototype', call: ['setItem'], label: ([key]) => part(key), writes: true },
-  { on: 'Object', call: ['hasOwn', 'keys'], label: ([, key]) => part(key ?? ''), only: ([store]) => strings && store === strings },
-  { on: 'Reflect', call: ['has'], label: ([, key]) => part(key), only: ([store]) => strings && store === strings },
-  { on: 'LockManager.prototype', call: ['request'], label: ([name]) => name.replace(/#.*/, '# (a note)'), promise: true },
-  { on: 'LockManager.prototype', call: ['query'], promise: true },
-  { on: 'IDBFactory.prototype', call: ['open'], label: ([name]) => name, writes: true, opens: true },
-  { on: 'IDBDatabase.prototype', call: ['createObjectStore'], label: ([name]) => name, upgrades: true },
-  { on: 'IDBDatabase.prototype', call: ['transaction'], label: ([, mode]) => mode, transaction: (_, made) => made },
-  { on: 'IDBTransaction.prototype', call: ['objectStore'], label: ([name]) => name, transaction: (self) => self },
-  { on: 'IDBTransaction.prototype', call: ['commit', 'abort'] },
-  { on: 'IDBObjectStore.prototype', call: ['get', 'getKey', 'getAll', 'getAllKeys', 'delete', 'count', 'openCursor'], request: true },
-  { on: 'IDBObjectStore.prototype', call: ['put', 'add'], request: true, writes: true },
-  { on: '', call: ['structuredClone'] },
-  { on: '', call: ['fetch'], label: ([url, init]) => `${init?.method ?? 'GET'} ${file(url)}`, promise: true, remote: true },
-  { on: 'Blob.prototype', call: ['arrayBuffer', 'text'], promise: true },
-  { on: 'Blob.prototype', call: ['slice', 'stream'] },
-  { on: 'Response.prototype', call: ['arrayBuffer', 'text', 'json', 'blob'], promise: true },
-  { on: 'ReadableStream.prototype', call: ['getReader'] },
-  { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
-  { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
-  { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
-  { on: 'URL', call: ['createObjectURL'], note: (url) => noted.urls.push(url) },
-  { on: 'URL', call: ['revokeObjectURL'] },
-  { on: 'Document.prototype', call: ['createElement'], label: ([name]) => name },
-  { on: 'EventTarget.prototype', call: ['dispatchEvent'], label: ([event], self) => `${event?.type} ${ending(self?.download)}`,
-    note: (_, link) => noted.clicked.push({ name: ending(link.download), url: link.href }) },
-  { on: 'HTMLElement.prototype', call: ['click'], label: (_, self) => ending(self.download) },
-  { on: 'BroadcastChannel.prototype', call: ['postMessage'], label: nothing, harmless: true },
-  { on: 'Crypto.prototype', call: ['getRandomValues', 'randomUUID'], label: nothing },
-  { on: 'SubtleCrypto.prototype', call: ['digest'], label: ([name]) => name, promise: true },
-  { on: '', make: ['Blob', 'Headers', 'URL'] },
-  { on: '', make: ['BroadcastChannel'], harmless: true },
-];
-
-/** The names of downloads begin with that of the attempt. */
-const ending = (name) => String(name ?? '').replace(/^[^.]*/, '*');
-
-/** The object URLs that were made in the last run, and the links that were clicked. */
-export const noted = { urls: [], clicked: [] };
-
-/** What is under way: `{ calls, plan, controller }`. */
+/** What is under way: `{ calls, plan, controller, held, isOver }`; `held` are the sweeps that wait until the verb has settled. */
 let armed;
 
-const injected = (name) => new DOMException(`injected ${name}`, name);
 const conflict = (store) => { // a request whose answer is an error for certain, and its transaction ends with it
   const record = { [store.keyPath]: 'a conflict' };
   originals.put.call(store, record);
@@ -90,7 +43,7 @@ const FAIL = {
   signal({ go, spec, self }) {
     armed?.controller.abort(REASON);
     const made = go();
-    spec.note?.(made, self);
+    spec.note?.(made, self, wrapMethod);
     return made;
   },
 };
@@ -111,15 +64,18 @@ function kindsOf(spec, self, made) {
     lost: spec.remote,
     signal: true,
   };
-  return KINDS.filter((kind) => can[kind]);
+  // Object store and request follow in the same turn: in the many calls of the catalog only the request is aborted or interrupted.
+  const isTwice = globalThis.IDBObjectStore && made instanceof IDBObjectStore && self.db.name === 'tfpersist';
+  return isTwice ? ['exception'] : KINDS.filter((kind) => can[kind]);
 }
 
 /** What happens at the end of a writing transaction: its last request succeeds, and it is complete. Two calls more. */
 function watchEnd(transaction) {
   transaction.addEventListener('complete', () => {
     if (!armed || transaction.last === undefined) return;
-    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', 'signal'], after: transaction.last });
-    const at = armed.calls.push({ name: '(complete)', kinds: ['signal'] }) - 1;
+    const signal = armed.isOver ? [] : ['signal'];
+    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', ...signal], after: transaction.last });
+    const at = armed.calls.push({ name: '(complete)', kinds: signal }) - 1;
     if (armed.plan.at === at) armed.controller.abort(REASON);
   });
 }
@@ -130,10 +86,32 @@ function remember(spec, self, made, at) {
   if (made instanceof IDBTransaction && made.mode === 'readwrite' && made !== self) watchEnd(made);
 }
 
+/** Counts what has not been answered; of a promise one is given on that is rejected as it is, so nothing counts as handled by this. */
+function tracked(made) {
+  const over = () => { flight.calls -= 1; };
+  const ends = { IDBRequest: ['success', 'error'], IDBTransaction: ['complete', 'abort'] };
+  const [, events] = Object.entries(ends).find(([name]) => globalThis[name] && made instanceof globalThis[name]) ?? [];
+  if (!(made instanceof Promise || (events && !seen.has(made)))) return made;
+  flight.calls += 1;
+  if (made instanceof Promise) return made.then((value) => (over(), value), (error) => { over(); throw error; });
+  seen.add(made);
+  const once = () => { if (seen.delete(made)) over(); };
+  for (const event of events) made.addEventListener(event, once);
+  return made;
+}
+const seen = new Set();
+
 /** One call: goes through, or fails as planned. */
 function called(spec, name, self, args, go) {
-  if (!armed || (spec.only && !spec.only(args))) return go();
-  const { plan, calls } = armed;
+  if (!globalThis.IDBTransaction) return calledNow(spec, name, self, args, go); // Node
+  if (spec.lasts?.(args)) return calledNow(spec, name, self, args, go); // a note's lock, a second long
+  if (!armed?.held || !spec.waits?.(args)) return tracked(calledNow(spec, name, self, args, go));
+  return new Promise((free) => { armed.held.push(free); }).then(() => tracked(calledNow(spec, name, self, args, go)));
+}
+
+function calledNow(spec, name, self, args, go) {
+  if (!armed || (spec.only && !spec.only(args))) return spec.always ? spec.always(go()) : go();
+  const { plan, calls, isOver } = armed;
   const label = [name, (spec.label ?? nothing)(args, self) || spec.request && self.name].filter(Boolean).join(' ');
   const at = calls.push({ name: label, harmless: spec.harmless }) - 1;
   if (plan.base === label && !armed.based) { // the condition under which the whole verb runs
@@ -141,11 +119,11 @@ function called(spec, name, self, args, go) {
     calls[at].kinds = [];
     return FAIL.quota({ spec });
   }
-  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go });
+  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go, originals });
   const made = go();
   if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
-  spec.note?.(made, self);
-  calls[at].kinds = kindsOf(spec, self, made);
+  spec.note?.(made, self, wrapMethod);
+  calls[at].kinds = kindsOf(spec, self, made).filter((kind) => !(isOver && kind === 'signal')); // nobody hears it any more
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
   return spec.then ? made.then(spec.then) : made;
 }
@@ -192,18 +170,41 @@ export async function within(milliseconds, promise, otherwise) {
   }
 }
 
+/** Waits until nobody waits for an answer, also not a sweep of which nobody waits. */
+export async function quiet() {
+  const { port1, port2 } = new MessageChannel(); // whose tasks are not put off, as timers' are
+  const turn = () => new Promise((resolve) => {
+    port1.onmessage = resolve;
+    port2.postMessage('');
+  });
+  for (let still = 0; still < 4; still = flight.calls === 0 ? still + 1 : 0) await turn();
+  port1.close();
+}
+
+/** The sweeps that were held back begin; with `counts` their calls are the last of the run. */
+async function sweeps(state, counts) {
+  const { held } = state;
+  state.held = undefined;
+  state.isOver = true;
+  if (!counts) armed = undefined;
+  held?.forEach((free) => free());
+  if (globalThis.IDBTransaction) await quiet();
+}
+
 /**
  * Does `work(signal)`, of which the call `plan.at` fails; without a plan all succeed. Gives the calls that were made, and what came of
- * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled.
+ * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled. Sweeps that nobody waits for come
+ * afterwards, so that the order of calls is the same each time; with `plan.sweeps` their calls count.
  */
 export async function run(work, plan = {}) {
   const controller = new AbortController();
   const [unhandled, hear] = [[], ({ reason }) => unhandled.push(reason)];
   globalThis.addEventListener?.('unhandledrejection', hear);
   Object.assign(noted, { urls: [], clicked: [] });
-  const state = armed = { calls: [], plan, controller };
+  const state = armed = { calls: [], plan, controller, held: plan.sweeps === 'itself' ? undefined : [] };
   const working = work(controller.signal).then((value) => ({ value }), (error) => ({ error }));
-  const outcome = await within(PATIENCE, working, {});
+  let outcome = await within(PATIENCE, working, {});
+  if (!await within(PATIENCE, sweeps(state, plan.sweeps).then(() => true), false)) outcome = {}; // what comes after it hangs
   armed = undefined;
   await new Promise((resolve) => { setTimeout(resolve); }); // unhandled rejections are told of after the task
   globalThis.removeEventListener?.('unhandledrejection', hear);

@@ -98,6 +98,7 @@ function turns(base, at) {
 /** What the tests do in one window. */
 function faceOf(handle, inWindow, { base, at, url }) {
   const go = (where, body) => inWindow(handle, () => call(base, 'POST', `${at}/${where}`, body));
+  const close = () => inWindow(handle, () => call(base, 'DELETE', `${at}/window`));
   const evaluate = async (work, argument) => {
     const script = `const answer = arguments[arguments.length - 1];
       Promise.resolve((${work})(arguments[0])).then((value) => answer({ value }),
@@ -116,7 +117,7 @@ function faceOf(handle, inWindow, { base, at, url }) {
     await go(where, body);
     await ready();
   };
-  return { evaluate, go, visit };
+  return { close, evaluate, go, visit };
 }
 
 /**
@@ -136,6 +137,7 @@ export async function session(engine, url, options = {}) {
   };
   const newWindow = async (type) => (await call(base, 'POST', `${at}/window/new`, { type })).handle;
   let face = await open(await call(base, 'GET', `${at}/window`));
+  let spare;
   return {
     evaluate: (work, argument) => face.evaluate(work, argument),
     /** Another window of the same origin. */
@@ -145,6 +147,14 @@ export async function session(engine, url, options = {}) {
     async reopen(where) {
       inWindow = turns(base, at);
       face = await open(await newWindow('tab'), where);
+    },
+    async spareTab() {
+      spare = await newWindow('tab');
+    },
+    /** Closes the tab in the middle of whatever it does, and goes on in the spare one. */
+    async closeTab(where) {
+      await face.close();
+      face = await open(spare, where);
     },
     /** Firefox's own process. */
     pid: got['moz:processID'],
