@@ -59,7 +59,7 @@ const LARGEST = {
  * together would take longer than `budget` ms; `tell(text)` hears what is being measured.
  */
 export async function measure({
-  quick = false, rounds = quick ? 3 : 7, budget = quick ? 120000 : 1800000, memory = quick ? 64 : 256, only = () => true, tell = () => {},
+  quick = false, rounds = quick ? 3 : 7, budget = quick ? 100000 : 1800000, memory = quick ? 64 : 256, only = () => true, tell = () => {},
 } = {}) {
   const server = await serveBench();
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-bench-'));
