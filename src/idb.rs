@@ -132,15 +132,20 @@ impl Connection {
     }
 }
 
-/// Whether there is a database of that name. Where the engine does not tell: yes.
+/// Whether there is a database of that name; asked when this returns, answered when it is awaited. Where the engine does not tell: yes.
 #[cfg(feature = "sharded")]
-pub async fn exists(name: &str) -> bool {
-    let Ok(factory) = factory() else { return false };
-    let Some(databases) = js::method(&factory, "databases") else { return true };
-    let listed = databases.call0(&factory).and_then(|listed| js::resolve(&listed));
-    let Ok(listed) = listed else { return true };
-    let Ok(listed) = JsFuture::from(listed).await else { return true };
-    js::items(&listed).iter().any(|database| js::get(database, "name") == name)
+pub fn exists(name: &'static str) -> impl Future<Output = bool> {
+    let databases = factory().map(|factory| js::method(&factory, "databases").map(|ask| ask.call0(&factory)));
+    async move {
+        let listed = match databases {
+            Err(_) => return false, // there is no IndexedDB
+            Ok(Some(Ok(listed))) => js::resolve(&listed),
+            Ok(_) => return true,
+        };
+        let Ok(listed) = listed else { return true };
+        let Ok(listed) = JsFuture::from(listed).await else { return true };
+        js::items(&listed).iter().any(|database| js::get(database, "name") == name)
+    }
 }
 
 fn factory() -> Result<IdbFactory> {

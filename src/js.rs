@@ -272,7 +272,10 @@ pub fn global(key: &str) -> Option<JsValue> {
 /// The text, when it has no lone surrogate that a Rust string would lose.
 pub fn text(value: &JsValue) -> Option<String> {
     let string = value.dyn_ref::<JsString>()?;
-    string.is_valid_utf16().then(|| String::from(string))
+    let text = String::from(string);
+    // A half becomes U+FFFD; only where there is one, all units are looked at.
+    let is_whole = !text.contains('\u{FFFD}') || string.is_valid_utf16();
+    is_whole.then_some(text)
 }
 
 /// `JSON.parse`, without copying the text into wasm memory.

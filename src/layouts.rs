@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
+use crate::store::catalog;
 use crate::store::indexed_db::IndexedDb as Records;
 use crate::store::pool::Pool;
 use crate::store::sharded::Sharded;
@@ -103,6 +104,13 @@ impl Store for IndexedDb {
     }
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
+        if !catalog::is_known() {
+            let exists = catalog::asked();
+            let opened = Records.open(path, cx).await; // meanwhile: mostly it is the only one
+            if !exists.await {
+                return opened;
+            }
+        }
         for _ in 1..ATTEMPTS {
             let opened = match Twins::of(path, cx).await? {
                 Some(twins) if twins.newer() == Layout::Sharded => SHARDS.open(path, cx).await,

@@ -24,7 +24,7 @@ mod archive;
 mod dtype;
 mod error;
 mod manifest;
-#[cfg(feature = "transfers")]
+#[cfg(feature = "sharded")]
 mod parallel;
 #[cfg(feature = "sharded")]
 mod pieces;

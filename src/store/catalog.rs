@@ -42,10 +42,21 @@ thread_local! {
 
 /// Whether anything was ever stored in this layout.
 pub async fn exists() -> bool {
-    if !IS_THERE.get() {
-        IS_THERE.set(idb::exists(SCHEMA.name).await);
-    }
+    is_known() || asked().await
+}
+
+/// Whether it is known already that something was.
+pub fn is_known() -> bool {
     IS_THERE.get()
+}
+
+/// Whether anything was: asked when this returns, answered when it is awaited.
+pub fn asked() -> impl Future<Output = bool> {
+    let exists = idb::exists(SCHEMA.name);
+    async {
+        IS_THERE.set(exists.await);
+        IS_THERE.get()
+    }
 }
 
 /// Opens the catalog, and makes it when there is none.

@@ -1,9 +1,12 @@
 //! Where the bytes of the sharded layout lie: shards that are written once, under a name that nothing ever had, and never changed.
 
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 
 use crate::context::Context;
+use crate::idb::Connection;
 use crate::js::Result;
 
 pub mod indexed_db;
@@ -50,16 +53,26 @@ impl Pool {
         }
     }
 
-    /// What has the `arrayBuffer()` of some bytes of a shard; `None` when there is no such shard.
+    /// For each part what has its `arrayBuffer()`, quickest while the catalog's connection lives; `None` where there is no such shard.
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
-    pub async fn source(self, name: &str, offset: u64, bytes: u64, url: &str) -> Result<Option<JsValue>> {
+    pub async fn sources(self, parts: &[Part<'_>], url: &str, db: &Rc<Connection>) -> Result<Vec<Option<JsValue>>> {
         match self {
-            Pool::Opfs => opfs::source(name, offset, bytes, url).await,
-            Pool::IndexedDb => Ok(Some(indexed_db::source(name, offset, bytes, url))),
+            Pool::Opfs => opfs::sources(parts, url).await,
+            Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, url, db))).collect()),
         }
     }
+}
+
+/// Some bytes of a shard.
+pub struct Part<'a> {
+    /// Its name.
+    pub shard: &'a str,
+    /// Where they begin.
+    pub offset: u64,
+    /// How many.
+    pub bytes: u64,
 }
 
 impl Writer {

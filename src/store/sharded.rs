@@ -9,13 +9,13 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 
 use super::catalog::{self, HEADERS, META, MODELS, Row, Stored};
-use super::pool::Pool;
+use super::pool::{Part, Pool};
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::{Header, Model, described};
 use crate::context::Context;
 use crate::digest::Key;
 use crate::error::Error;
-use crate::idb::Transaction;
+use crate::idb::{Connection, Transaction};
 use crate::info::Info;
 use crate::js::Result;
 use crate::locks::{self, Lock};
@@ -58,14 +58,14 @@ impl Store for Sharded {
             return Err(Error::NotFound { url }.into());
         }
         let gate = locks::shared(SWEEP, cx).await?;
-        let db = catalog::open(&url, 0, cx).await?;
+        let db = Rc::new(catalog::open(&url, 0, cx).await?);
         let transaction = db.read(&catalog::TO_LOAD)?;
         let (row, stored) = (catalog::model(&transaction, &url), catalog::stored(&transaction, &url));
         let key = catalog::known_key(&transaction);
         let (row, stored, key) = (row.await?, stored.await?, key.await?);
         let row = row.ok_or_else(|| Error::NotFound { url: url.clone() })?;
         let locks = keep(&row.shards, cx).await?;
-        let weights = self.weights(&row, &stored, key, locks, cx).await?;
+        let weights = self.weights(&row, &stored, key, (locks, db.clone()), cx).await?;
         drop(gate);
         if !stored.artifacts.is_object() {
             return Err(corrupt(&url, HEADERS, "ModelArtifacts", described(&stored.artifacts)).into());
@@ -146,7 +146,7 @@ impl Sharded {
         row: &Row,
         stored: &Stored,
         key: Option<Key>,
-        locks: Vec<Lock>,
+        guard: (Vec<Lock>, Rc<Connection>),
         cx: &Context,
     ) -> Result<Weights> {
         if stored.weights.is_none() {
@@ -159,19 +159,20 @@ impl Sharded {
         if key.is_none() && cx.is_thorough.get() {
             return Err(corrupt(&url, META, "the secret that shards are hashed with", "none").into());
         }
+        let runs = pieces::runs(&placed);
+        let part = |run: &Run| {
+            let shard = row.shards.get(run.shard as usize)?;
+            Some(Part { shard, offset: run.offset, bytes: run.bytes })
+        };
+        let parts: Vec<_> = runs.iter().map(part).collect::<Option<_>>().ok_or_else(broken)?;
+        let sources = self.0.sources(&parts, &url, &guard.1).await?;
         let mut list = Vec::new();
-        for run in pieces::runs(&placed) {
-            let name = row.shards.get(run.shard as usize).ok_or_else(broken)?;
-            let source = self.0.source(name, run.offset, run.bytes, &url).await?;
-            let source = source.ok_or_else(|| corrupt(&url, name, "a shard", "none"))?;
-            list.push(Chunk {
-                bytes: run.bytes,
-                source,
-                check: Some(check(run, key.clone(), url.clone(), name.clone())),
-                part: None,
-            });
+        for ((run, part), source) in runs.into_iter().zip(&parts).zip(sources) {
+            let source = source.ok_or_else(|| corrupt(&url, part.shard, "a shard", "none"))?;
+            let check = check(run, key.clone(), url.clone(), part.shard.to_owned());
+            list.push(Chunk { bytes: part.bytes, source, check: Some(check), part: None });
         }
-        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(locks)) }))
+        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)) }))
     }
 
     async fn remove_row(&self, transaction: &Transaction, url: &str, which: Which) -> Result<Option<Entry>> {

@@ -15,8 +15,9 @@ use crate::js::{self, Result};
 use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
 use crate::shard;
 
-/// Milliseconds between two clicks: Firefox keeps only the last of those that come at once.
+/// Milliseconds between two clicks: Firefox keeps only the last of those that come at once. Chromium only needs a turn of its event loop.
 const BETWEEN: f64 = 30.0;
+const BETWEEN_IN_CHROMIUM: f64 = 1.0;
 /// So many clicks of a page in so many milliseconds: Chromium takes no more than ten in a second.
 const MOST: (usize, f64) = (9, 1100.0);
 /// Milliseconds after which the links stop working: a person may have to say yes to the second download first.
@@ -73,8 +74,11 @@ thread_local! {
 async fn my_turn() {
     let clock = js::global("performance").unwrap_or_default(); // nobody sets it back
     let now = host::call(&clock, "now", &[]).ok().and_then(|now| now.as_f64()).unwrap_or_else(Date::now);
+    let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent"));
+    let is_chromium = agent.is_some_and(|agent| agent.contains("Chrome/"));
+    let between = if is_chromium { BETWEEN_IN_CHROMIUM } else { BETWEEN };
     let turn = CLICKS.with_borrow_mut(|clicks| {
-        let after_last = clicks.back().map_or(now, |last| last + BETWEEN);
+        let after_last = clicks.back().map_or(now, |last| last + between);
         let after_many = clicks.front().filter(|_| clicks.len() == MOST.0).map_or(now, |first| first + MOST.1);
         let turn = now.max(after_last).max(after_many);
         if clicks.len() == MOST.0 {

@@ -1,6 +1,7 @@
 //! Shards as records of the catalog's own database: Blobs, which engines write and read fastest, or ArrayBuffers.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
@@ -12,6 +13,7 @@ use crate::host;
 use crate::idb::{Connection, Transaction};
 use crate::js::{self, Result};
 use crate::store::catalog::{self, POOL};
+use crate::store::pool::Part;
 use crate::weights;
 
 /// Shards that are being written while one more is made.
@@ -44,7 +46,7 @@ impl Writer {
             url: url.to_owned(),
             needed,
             bytes: 0,
-            is_blob: bytes.is_some_and(|bytes| bytes < MOST_BLOBS) && !is_webkit(),
+            is_blob: bytes.is_some_and(|bytes| bytes <= MOST_BLOBS) && !is_webkit(),
             durability: cx.durability.clone(),
             written: Vec::new(),
             in_flight: VecDeque::new(),
@@ -116,21 +118,24 @@ fn is_webkit() -> bool {
     agent.contains("AppleWebKit") && !agent.contains("Chrome")
 }
 
-/// What reads some bytes of a shard when it is asked: nothing of it is in memory before.
-pub fn source(name: &str, offset: u64, bytes: u64, url: &str) -> JsValue {
-    let (name, url) = (name.to_owned(), url.to_owned());
+/// What reads some bytes of a shard when it is asked: nothing of it is in memory before. By this connection, while it lives.
+pub fn source(part: &Part<'_>, url: &str, db: &Rc<Connection>) -> JsValue {
+    let (name, url, db) = (part.shard.to_owned(), url.to_owned(), Rc::downgrade(db));
+    let (offset, bytes) = (part.offset, part.bytes);
     let read = move || -> Promise {
-        let (name, url) = (name.clone(), url.clone());
-        future_to_promise(async move { Ok(read(&name, offset, bytes, &url).await?) })
+        let (name, url, db) = (name.clone(), url.clone(), db.upgrade());
+        future_to_promise(async move { Ok(read(&name, offset, bytes, &url, db).await?) })
     };
     let source = Object::new();
     js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
     source.into()
 }
 
-async fn read(name: &str, offset: u64, bytes: u64, url: &str) -> Result<JsValue> {
-    let cx = Context::default();
-    let db = catalog::open(url, 0, &cx).await?;
+async fn read(name: &str, offset: u64, bytes: u64, url: &str, db: Option<Rc<Connection>>) -> Result<JsValue> {
+    let db = match db {
+        Some(db) => db,
+        None => Rc::new(catalog::open(url, 0, &Context::default()).await?),
+    };
     let record = catalog::get(&db.read(&[POOL])?, POOL, name).await?;
     // None, or no bytes: who reads finds them too short.
     let data = js::get(&record, "data");

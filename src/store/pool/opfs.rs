@@ -21,7 +21,7 @@ mod hand;
 mod read;
 
 pub use agent::use_worker;
-pub use read::source;
+pub use read::sources;
 
 const FOLDER: &str = "tfpersist";
 /// Bytes of the buffers that go to the worker and come back: new ones for each would take half of the time.
@@ -173,14 +173,25 @@ pub async fn list(url: &str) -> Result<Vec<(String, u64)>> {
     }
 }
 
-/// The names of all files.
+/// Begins to ask for the names of all files.
+pub fn names_soon(url: &str) -> Promise {
+    let url = url.to_owned();
+    let names = future_to_promise(async move {
+        let Some(folder) = folder(false, &url, 0).await? else { return Ok(Array::new().into()) };
+        let names = all(&folder, "keys").await.map_err(js::storage(&url, 0))?;
+        Ok(names.into_iter().collect::<Array>().into())
+    });
+    handled(&names);
+    names
+}
+
+/// The names that were asked for.
 ///
 /// # Errors
-/// [`Error::NotSupported`], [`Error::Storage`].
-pub async fn names(url: &str) -> Result<Vec<String>> {
-    let Some(folder) = folder(false, url, 0).await? else { return Ok(Vec::new()) };
-    let names = all(&folder, "keys").await.map_err(js::storage(url, 0))?;
-    Ok(names.iter().filter_map(js::text).collect())
+/// [`Error::NotSupported`], [`Error::Storage`], as JavaScript has them.
+pub async fn names(asked: Promise) -> Result<Vec<String>> {
+    let names = host::settled(Ok(asked.into())).await.map_err(js::thrown)?;
+    Ok(js::items(&names).iter().filter_map(js::text).collect())
 }
 
 async fn all(folder: &JsValue, what: &str) -> Host<Vec<JsValue>> {

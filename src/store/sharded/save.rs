@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use js_sys::Uint8Array;
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::super::catalog::{self, MODELS, PENDING, POOL, Pending, Row, SHARDS, Shard, Stored};
@@ -19,6 +19,9 @@ use crate::locks::{self, Lock};
 use crate::pieces::{self, GATHERED, LARGEST, Layout, Piece};
 use crate::weights::Pull;
 
+/// Bytes of weights from which on a model is a large one.
+const LARGE: u64 = 32 << 20;
+
 /// A save that is announced.
 struct Save<'a> {
     pool: Pool,
@@ -34,9 +37,12 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     // A copy: what the caller does with the topology while the weights are written does not matter.
     let header = js::structured_clone(&model.header.with_weights(None)).map_err(js::storage(url, 0))?;
     let bytes = model.weights.byte_length().or(model.byte_length());
+    // Asked for now, so that it costs no time.
+    let files = (pool == Pool::Opfs).then(|| opfs::names_soon(url));
     let mut writer = pool.writer(url, bytes, cx).await?;
-    let (save, shards) =
-        Save::announce(pool, url, cx).await.map(|(save, layout, key)| (save, Shards::new(layout, key)))?;
+    let (save, shards) = Save::announce(pool, files, url, cx)
+        .await
+        .map(|(save, layout, key)| (save, Shards::new(layout, key, bytes)))?;
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
         Ok(written) => save.commit(&header, written, bytes, cx).await,
@@ -63,12 +69,15 @@ struct Written {
 impl<'a> Save<'a> {
     /// Tells everybody, before a byte is written, that this save is under way and may use any shard that is there now. The sweep waits
     /// meanwhile, so it knows of the save or has been before it.
-    async fn announce(pool: Pool, url: &'a str, cx: &Context) -> Result<(Self, Layout, Key)> {
+    async fn announce(pool: Pool, files: Option<Promise>, url: &'a str, cx: &Context) -> Result<(Self, Layout, Key)> {
         let gate = locks::shared(SWEEP, cx).await?;
         let id = new_id()?;
         let lock = locks::exclusive(&lock_of(&id), cx).await?;
         let db = catalog::open(url, 0, cx).await?;
-        let files = if pool == Pool::Opfs { Some(opfs::names(url).await?) } else { None };
+        let files = match files {
+            Some(files) => Some(opfs::names(files).await?),
+            None => None,
+        };
         let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
         let outcome = begin(&transaction, pool, files, url, &id, cx).await;
         let (layout, key) = transaction.settle(outcome, 0, cx).await?;
@@ -206,12 +215,16 @@ struct Shards {
     /// The pieces that are gathered, each as views into the source's bytes.
     gathered: Vec<Vec<Uint8Array>>,
     gathered_bytes: u64,
+    /// How many are enough for a shard.
+    enough: u64,
     bytes: u64,
 }
 
 impl Shards {
-    fn new(layout: Layout, key: Key) -> Self {
-        Self { layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, bytes: 0 }
+    /// Of a model of so many bytes, if that is known: the fewer shards a large one has, the quicker it is written and read.
+    fn new(layout: Layout, key: Key, bytes: Option<u64>) -> Self {
+        let enough = if bytes.is_some_and(|bytes| bytes < LARGE) { GATHERED } else { LARGEST };
+        Self { layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, enough, bytes: 0 }
     }
 
     /// Cuts all that is pulled into pieces, and writes them.
@@ -257,7 +270,7 @@ impl Shards {
         }
         self.gathered.push(piece);
         self.gathered_bytes += bytes;
-        if self.gathered_bytes >= GATHERED { self.write(id, writer, cx).await } else { Ok(()) }
+        if self.gathered_bytes >= self.enough { self.write(id, writer, cx).await } else { Ok(()) }
     }
 
     /// Writes what is new of the pieces that are gathered. From the hash to the copy nothing is awaited: what is known by a hash is what

@@ -8,22 +8,28 @@ use wasm_bindgen_futures::future_to_promise;
 use super::{agent, folder, hand, is_gone};
 use crate::host::{self, Host, settled};
 use crate::js::{self, Result};
+use crate::parallel;
+use crate::store::pool::Part;
 
 /// Bytes from which on a worker is worth being started.
 const MANY: u64 = 4 << 20;
 
-/// A Blob of `length` bytes of a shard from `offset`, which can be read more than once, and at once. Its own `arrayBuffer()` is the
-/// quickest there is here. `None`: there is no such file.
+/// Files that are opened at once.
+const LANES: usize = 16;
+
+/// For each part of a shard a Blob, which can be read more than once, and at once. Its own `arrayBuffer()` is the quickest there is here.
+/// `None`: there is no such file.
 ///
 /// # Errors
 /// [`crate::Error::NotSupported`], [`crate::Error::Storage`].
-pub async fn source(name: &str, offset: u64, length: u64, url: &str) -> Result<Option<JsValue>> {
-    let Some(folder) = folder(false, url, 0).await? else { return Ok(None) };
-    match open(&folder, name, offset, length).await {
+pub async fn sources(parts: &[Part<'_>], url: &str) -> Result<Vec<Option<JsValue>>> {
+    let Some(folder) = folder(false, url, 0).await? else { return Ok(vec![None; parts.len()]) };
+    let source = async |_: usize, part: &Part<'_>| match open(&folder, part.shard, part.offset, part.bytes).await {
         Ok(blob) => Ok(Some(blob)),
         Err(cause) if is_gone(&cause) => Ok(None),
         Err(cause) => Err(js::storage(url, 0)(cause)),
-    }
+    };
+    parallel::map(parts, LANES, source).await
 }
 
 async fn open(folder: &JsValue, name: &str, offset: u64, length: u64) -> Host<JsValue> {
