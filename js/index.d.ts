@@ -39,9 +39,12 @@ export interface ModelArtifacts {
   trainingConfig?: any;
   /** One entry a weight, in the order of the bytes. */
   weightSpecs?: WeightSpec[];
-  /** The bytes of the weights. */
+  /** The bytes of the weights. A load gives one ArrayBuffer, or a list where the model is stored in several; TF.js takes both. */
   weightData?: WeightData;
-  /** Instead of `weightData`: the same bytes as a stream. */
+  /**
+   * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for, a cancel
+   * ends the request, and each call opens a stream of its own.
+   */
   getWeightStream?: () => ReadableStream<ArrayBuffer>;
   /** `'layers-model'` or `'graph-model'`. */
   format?: string;
@@ -57,6 +60,12 @@ export interface ModelArtifacts {
   modelInitializer?: {};
   /** Inputs and outputs of the initializer. */
   initializerSignature?: {};
+}
+
+/** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go to a server or are cut. */
+export interface ArtifactsToSave extends Omit<ModelArtifacts, 'weightData' | 'getWeightStream'> {
+  weightData?: WeightData | ArrayBufferView | Blob | Array<ArrayBuffer | ArrayBufferView> | Blob[] | ReadableStream<ArrayBuffer | ArrayBufferView>;
+  getWeightStream?: () => ReadableStream<ArrayBuffer | ArrayBufferView>;
 }
 
 /** What a store knows of a model without reading its weights. Sizes are bytes. */
@@ -170,6 +179,14 @@ export interface LoadOptions extends Options, RequestOptions {
   fromTFHub?: boolean;
   /** For TF.js: send the weights to the backend as they come. */
   streamWeights?: boolean;
+  /**
+   * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files one is read after the other,
+   * with two asked for ahead; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
+   * `loadModel` TF.js reads a graph model's weights so; of layers models it takes no streams.
+   */
+  stream?: boolean;
+  /** Give `weightData` as one ArrayBuffer, also where the model is stored in several. That is a copy, and one buffer may be too large for the engine. */
+  joined?: boolean;
   /**
    * HTTP only: what the paths of the weight files are put behind, instead of the folder of model.json. A path that leads to another server
    * than that is ERR_MANIFEST; `weightUrlConverter` may give any URL.
@@ -294,8 +311,9 @@ export default function init(source?: InitSource | Promise<InitSource>
  * @throws TfpersistError ERR_QUOTA_EXCEEDED, ERR_INVALID_URL, ERR_UNKNOWN_SCHEME, ERR_MANIFEST, ERR_SIZE_MISMATCH, ERR_HTTP_STATUS,
  *   ERR_NETWORK, ...
  * @example const { modelArtifactsInfo } = await save(model, 'indexeddb://my-model');
+ * @example await save({ ...rest, weightData: file }, 'opfs://big'); // a Blob or a stream is read as it is written
  */
-export function save(model: SavableModel | ModelArtifacts, target: Target, options?: SaveOptions): Promise<SaveResult>;
+export function save(model: SavableModel | ArtifactsToSave, target: Target, options?: SaveOptions): Promise<SaveResult>;
 
 /**
  * Loads a model as ModelArtifacts. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.

@@ -50,7 +50,7 @@ const streamed = (name, mood, options) => page.evaluate(async ({ base, name, moo
   return { error, bytes: whole.byteLength, hash: await T.sha256(whole), value: await T.print({ ...rest, weightData: whole }), had: weightData };
 }, { base: files.url, name, mood, options });
 
-for (const to of ['memory://m', 'indexeddb://m', 'indexeddb://m sharded', 'http']) {
+for (const to of ['memory://m', 'indexeddb://m', 'indexeddb://m sharded', 'opfs://m', 'http']) {
   test(`save to ${to} takes streams, Blobs and lists of Blobs, of every dtype, and in pieces of any size`, async () => {
     const found = await page.evaluate(async ({ to, base }) => {
       const { save, load } = await T.library('tfpersist');
@@ -88,7 +88,7 @@ test('a stream that fails or ends early: the error is its own or typed, and the 
     const { weightData, ...rest } = T.plain('new', 2, 4000);
     const ends = { fails: (c) => c.error(new Error('the line went dead')), 'ends early': (c) => c.close() };
     const rows = [];
-    for (const [url, options] of [['memory://m'], ['indexeddb://m'], ['indexeddb://m', { layout: 'sharded' }], [`${base}/plain/old/model.json`, { files: true }]]) {
+    for (const [url, options] of [['memory://m'], ['indexeddb://m'], ['indexeddb://m', { layout: 'sharded' }], ['opfs://m'], [`${base}/plain/old/model.json`, { files: true }]]) {
       await save(old, url, options);
       for (const [name, end] of Object.entries(ends)) {
         const start = (controller) => { controller.enqueue(weightData.slice(0, 1000)); end(controller); };
@@ -98,7 +98,7 @@ test('a stream that fails or ends early: the error is its own or typed, and the 
     }
     return rows;
   }, files.url);
-  assert.deepEqual(found, Array(4).fill([['fails', 'the line went dead', true], ['ends early', 'ERR_SIZE_MISMATCH', true]]).flat());
+  assert.deepEqual(found, Array(5).fill([['fails', 'the line went dead', true], ['ends early', 'ERR_SIZE_MISMATCH', true]]).flat());
 });
 
 test('`{ stream: true }` from a server, files, both layouts of indexeddb and memory: TF.js predicts the same from the stream', async () => {
@@ -266,11 +266,12 @@ test('files, a server and a store go to a server as streams and Blobs, in one re
     const { copyModel, load, save } = await T.library('tfpersist');
     const url = `${base}/plain/source/model.json`;
     await copyModel(url, 'indexeddb://source', { layout: 'sharded' });
+    await copyModel(url, 'opfs://source');
     const { weightsManifest } = await (await fetch(url)).json();
     const names = ['model.json', ...weightsManifest.flatMap((group) => group.paths)];
     const picked = await Promise.all(names.map(async (name) => new File([await (await fetch(`${base}/plain/source/${name}`)).blob()], name)));
     const rows = {};
-    for (const [name, source] of Object.entries({ http: url, files: picked, store: 'indexeddb://source' })) {
+    for (const [name, source] of Object.entries({ http: url, files: picked, store: 'indexeddb://source', opfs: 'opfs://source' })) {
       await copyModel(source, `${base}/plain/to-${name}/model.json`, { files: true, shardBytes: 7_000_001 });
       rows[name] = await T.print(await load(`${base}/plain/to-${name}/model.json`));
     }
@@ -282,6 +283,17 @@ test('files, a server and a store go to a server as streams and Blobs, in one re
     return rows;
   }, files.url);
   const expected = await print(artifacts);
-  assert.deepEqual(found, { http: expected, files: expected, store: expected, zip: expected });
+  assert.deepEqual(found, { http: expected, files: expected, store: expected, opfs: expected, zip: expected });
   for (const name of files.files.keys()) if (/^(source|to-)/.test(name)) files.files.delete(name);
+});
+
+test('a cache in opfs: a second load takes the weights from there, whole or as a stream', async () => {
+  const artifacts = put('cached', 3 * MB, MB);
+  const found = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    const [url, options] = [`${base}/plain/cached/model.json`, { cache: 'opfs://cached' }];
+    return Promise.all([await load(url, options), await load(url, options), await T.drained(await load(url, { ...options, stream: true }))].map(T.print));
+  }, files.url);
+  assert.deepEqual(found, Array(3).fill(await print(artifacts)));
+  assert.equal(weightsOf('cached').filter((row) => row.method === 'GET').length, 3);
 });

@@ -34,6 +34,23 @@ export async function values(ours: ModelArtifacts, info: ModelArtifactsInfo, res
   return [toTheirs, toOurs, infoToTheirs, infoToOurs, resultToTheirs, specToTheirs, handlerToOurs, handlerToTheirs];
 }
 
+/** Weights need not be in memory. */
+export async function streams(rest: ModelArtifacts, file: File, stream: ReadableStream<Uint8Array>) {
+  await save({ ...rest, weightData: file }, 'indexeddb://m');
+  await save({ ...rest, weightData: [file, new Blob()] }, 'indexeddb://m');
+  await save({ ...rest, weightData: stream }, 'indexeddb://m');
+  await save({ ...rest, getWeightStream: () => stream }, 'indexeddb://m');
+  const { getWeightStream } = await load('https://host/m/model.json', { stream: true });
+  const first: ArrayBuffer | undefined = (await getWeightStream?.().getReader().read())?.value;
+  await load(file, { joined: true });
+  await loadModel<tf.GraphModel>(tf, 'https://host/m/model.json', { stream: true });
+  // @ts-expect-error a text is no weights
+  await save({ ...rest, weightData: 'text' }, 'memory://m');
+  // @ts-expect-error
+  await load('memory://m', { stream: 'yes' });
+  return first;
+}
+
 /** Our handlers go into TF.js. */
 export async function intoTfjs() {
   const options = { onProgress: (fraction: number) => console.log(fraction), signal: new AbortController().signal };
