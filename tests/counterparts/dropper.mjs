@@ -74,16 +74,11 @@ const MOODS = {
     if (before === 0) return send(response, { status: 429, body: Buffer.from('slowly'), headers: { 'retry-after': '1' } }, {});
     return send(response, portion(file), {});
   },
-  /** As fast as the client takes it, and no faster; the row counts what has gone out so far. */
-  flow(file, request, response, before, row) {
+  /** As fast as the client takes it, and no faster. */
+  flow(file, request, response) {
     response.writeHead(200, { ...CORS, 'content-length': file.length });
-    row.sent = 0;
-    Readable.from((function* () {
-      for (let at = 0; at < file.length; at += 65536) {
-        row.sent = at;
-        yield file.subarray(at, at + 65536);
-      }
-    })(), { highWaterMark: 1 }).pipe(response);
+    const pieces = function* () { for (let at = 0; at < file.length; at += 65536) yield file.subarray(at, at + 65536); };
+    Readable.from(pieces(), { highWaterMark: 1 }).pipe(response);
   },
   plain: (file, request, response) => send(response, portion(file, request.headers.range), { etag: `"${file.length}-${file[0]}"` }),
 };
@@ -92,7 +87,7 @@ function send(response, { status, body, headers }, more, breakAfter = Infinity) 
   response.writeHead(status, { ...CORS, ...headers, ...more, 'content-length': body.length });
   if (response.req.method === 'HEAD') return void response.end();
   if (body.length <= breakAfter) return void response.end(body);
-  response.write(body.subarray(0, breakAfter), () => setTimeout(() => response.socket?.destroy(), 20));
+  response.write(body.subarray(0, breakAfter), () => setTimeout(() => response.socket?.destroy(), 150));
 }
 
 /**
@@ -124,7 +119,7 @@ export function startDropper(files = new Map()) {
       return send(response, { status: 200, body: Buffer.from('kept'), headers: {} }, {});
     }
     if (!files.has(name)) return send(response, { status: 404, body: Buffer.from(`there is no ${name}`), headers: {} }, {});
-    return MOODS[mood](files.get(name), request, response, before, row);
+    return MOODS[mood](files.get(name), request, response, before);
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
     url: `http://127.0.0.1:${server.address().port}`,

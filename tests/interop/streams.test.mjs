@@ -168,31 +168,30 @@ test('several files are one ArrayBuffer each, with `joined` one in all; a stream
   assert.deepEqual(found.refused, ['options.stream', 'options.joined', 'options.stream', 'options.joined']);
 });
 
-test('who reads slowly is not read ahead for: of a large file only what the sockets hold is sent, and a cancelled stream ends the request', async () => {
+test('who reads slowly is not read ahead for: no more of the body is taken than was asked for, and a cancelled stream ends the request', async () => {
   put('large', 128 * MB);
-  const sent = {};
-  for (const way of ['fetch', 'load']) { // fetch is what the sockets and the browser hold, whoever reads
-    await page.evaluate(async ({ base, way }) => {
-      const { load } = await T.library('tfpersist');
-      const stream = way === 'fetch' ? (await fetch(`${base}/flow/large/group1-shard1of1.bin?fetch`)).body
-        : (await load(`${base}/plain/large/model.json`, { stream: true, weightPathPrefix: `${base}/flow/large/` })).getWeightStream();
-      globalThis.reader = stream.getReader();
-      let bytes = 0;
-      while (bytes < 2 ** 20) bytes += (await globalThis.reader.read()).value.byteLength;
-    }, { base: files.url, way });
-    const row = weightsOf('large').at(-1);
-    for (let last = -1; row.sent !== last;) {
-      last = row.sent;
-      await sleep(500);
-    }
-    sent[way] = row.sent;
-    assert.equal(row.ended, false);
-    await page.evaluate(() => globalThis.reader.cancel());
-    await until('the request has ended', () => row.ended);
-    assert.equal(row.whole, false);
-  }
-  assert.ok(sent.fetch < 112 * MB, `control: ${sent.fetch} bytes were sent for the first 1 MB`);
-  assert.ok(sent.load >= MB && sent.load < sent.fetch + 8 * MB, `${sent.load} bytes were sent for the first 1 MB, to fetch ${sent.fetch}`);
+  const found = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    let taken = 0; // out of the body: what the sockets and the browser hold is not ours
+    const counting = () => new TransformStream({ transform(piece, out) { taken += piece.byteLength; out.enqueue(piece); } }, { highWaterMark: 1 }, { highWaterMark: 0 });
+    const fetchFunc = async (url, init) => {
+      const response = await fetch(url, init);
+      return url.endsWith('.bin') ? new Response(response.body.pipeThrough(counting(), { signal: init.signal }), response) : response;
+    };
+    const { getWeightStream } = await load(`${base}/plain/large/model.json`, { stream: true, fetchFunc, weightPathPrefix: `${base}/flow/large/` });
+    globalThis.reader = getWeightStream().getReader();
+    let read = 0;
+    while (read < 2 ** 20) read += (await globalThis.reader.read()).value.byteLength;
+    await new Promise((resolve) => { setTimeout(resolve, 500); });
+    return { read, taken };
+  }, files.url);
+  assert.ok(found.read >= MB);
+  assert.ok(found.taken < found.read + 4 * MB, `${found.taken} bytes were taken for ${found.read}`);
+  const [row] = weightsOf('large');
+  assert.equal(row.ended, false);
+  await page.evaluate(() => globalThis.reader.cancel());
+  await until('the request has ended', () => row.ended);
+  assert.equal(row.whole, false);
   files.files.delete('large/group1-shard1of1.bin');
 });
 
