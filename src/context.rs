@@ -35,6 +35,7 @@ pub struct Context {
     progress: Rc<RefCell<Progress>>,
 }
 
+#[cfg(feature = "sharded")]
 impl Default for Context {
     /// For what happens without a caller.
     fn default() -> Self {
@@ -119,7 +120,11 @@ impl Context {
             is_thorough: self.is_thorough.clone(),
             durability: self.durability.clone(),
             later_than: self.later_than.clone(),
-            ..Self::default()
+            overwrite: true,
+            wants_stream: Cell::default(),
+            signal: None,
+            on_progress: None,
+            progress: Rc::default(),
         }
     }
 

@@ -263,14 +263,11 @@ impl Transaction {
             Ok(value) => (Some(value), None),
             Err(failure) => (None, Some(failure)),
         };
-        match (self.end(failure, needed, cx).await, value) {
-            (None, Some(value)) => Ok(value),
-            (Some(failure), _) => Err(failure),
-            (None, None) => Err(Error::argument("transaction", "it has no outcome").into()), // `end` gives the failure back
-        }
+        self.end(failure, needed, cx).await?;
+        value.ok_or(Failure::Thrown(JsValue::UNDEFINED)) // which cannot be: a failure does not end well
     }
 
-    async fn end(self, failure: Option<Failure>, needed: u64, cx: &Context) -> Option<Failure> {
+    async fn end(self, failure: Option<Failure>, needed: u64, cx: &Context) -> Result<()> {
         if failure.is_some() {
             abort(&self.transaction);
         }
@@ -282,14 +279,14 @@ impl Transaction {
         drop(stop);
         let committed = ended.is_ok_and(|event| event.unchecked_into::<Event>().type_() == "complete");
         if failure.is_none() && committed {
-            return None;
+            return Ok(());
         }
         let aborted = || {
             cx.check().err().unwrap_or_else(|| {
                 js::storage(&self.url, needed)(self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from))
             })
         };
-        Some(with_estimate(failure.unwrap_or_else(aborted)).await)
+        Err(with_estimate(failure.unwrap_or_else(aborted)).await)
     }
 }
 

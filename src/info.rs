@@ -1,9 +1,10 @@
 //! ModelArtifactsInfo: date and sizes, as TF.js computes and stores them.
 
-use js_sys::{Date, Object, Reflect};
+use js_sys::{Array, Date, Object, Reflect};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 
+use crate::context::strings;
 use crate::js;
 
 /// What a store knows of a model without its weights. Sizes are bytes.
@@ -23,9 +24,14 @@ pub struct Info {
 
 thread_local! {
     /// Its keys, in TF.js's order. Made once: a listing of a thousand models would spend half of its time on them.
-    static KEYS: [JsValue; 6] =
-        ["dateSaved", "modelTopologyType", "modelTopologyBytes", "weightSpecsBytes", "weightDataBytes", "layout"]
-            .map(JsValue::from_str);
+    static KEYS: Array = strings(&[
+        "dateSaved",
+        "modelTopologyType",
+        "modelTopologyBytes",
+        "weightSpecsBytes",
+        "weightDataBytes",
+        "layout",
+    ]);
 }
 
 /// The latest date that JavaScript knows, in milliseconds since 1970.
@@ -34,39 +40,40 @@ const LATEST: f64 = 8.64e15;
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        KEYS.with(|[date, _, topology, specs, weights, _]| {
-            let get = |key| Reflect::get(value, key).unwrap_or_default();
-            let date = get(date);
-            let is_date = date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some();
-            let saved = if is_date { js::date(&date)?.get_time() } else { return None };
-            let bytes = |key| match get(key) {
-                none if none.is_undefined() || none.is_null() => Some(0),
-                number => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
-            };
-            Some(Self {
-                saved: Some(saved).filter(|saved| saved.is_finite())?,
-                topology_bytes: bytes(topology)?,
-                specs_bytes: bytes(specs)?,
-                weight_bytes: bytes(weights)?,
-                is_sharded: false,
-            })
+        let get = |key| Reflect::get(value, &KEYS.with(|keys| keys.get(key))).unwrap_or_default();
+        let date = get(0);
+        let is_date = date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some();
+        let saved = js::date(&date).filter(|_| is_date)?.get_time();
+        let bytes = |key| match get(key) {
+            none if none.is_undefined() || none.is_null() => Some(0),
+            number => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
+        };
+        Some(Self {
+            saved: Some(saved).filter(|saved| saved.is_finite())?,
+            topology_bytes: bytes(2)?,
+            specs_bytes: bytes(3)?,
+            weight_bytes: bytes(4)?,
+            is_sharded: false,
         })
     }
 
     /// The ModelArtifactsInfo, in TF.js's key order, with a Date.
     pub fn to_js(self) -> Object {
         let info = Object::new();
-        KEYS.with(|[date, kind, topology, specs, weights, layout]| {
-            let set = |key, value: JsValue| drop(Reflect::set(&info, key, &value)); // an object of ours takes it
-            set(date, js::date(&self.saved.into()).into());
-            set(kind, "JSON".into());
-            set(topology, (self.topology_bytes as f64).into());
-            set(specs, (self.specs_bytes as f64).into());
-            set(weights, (self.weight_bytes as f64).into());
-            if self.is_sharded {
-                set(layout, "sharded".into());
-            }
-        });
+        let number = |bytes: u64| JsValue::from(bytes as f64);
+        let values = [
+            js::date(&self.saved.into()).into(),
+            "JSON".into(),
+            number(self.topology_bytes),
+            number(self.specs_bytes),
+            number(self.weight_bytes),
+            "sharded".into(),
+        ];
+        let count = if self.is_sharded { 6 } else { 5 };
+        for (key, value) in (0..).zip(values).take(count) {
+            // An object of ours takes it.
+            let _ = Reflect::set(&info, &KEYS.with(|keys| keys.get(key)), &value);
+        }
         info
     }
 

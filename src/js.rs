@@ -273,8 +273,8 @@ pub fn global(key: &str) -> Option<JsValue> {
 pub fn text(value: &JsValue) -> Option<String> {
     let string = value.dyn_ref::<JsString>()?;
     let text = String::from(string);
-    // A half becomes U+FFFD; only where there is one, all units are looked at.
-    let is_whole = !text.contains('\u{FFFD}') || string.is_valid_utf16();
+    // A half becomes U+FFFD, EF BF BD in UTF-8; only where there may be one, all units are looked at.
+    let is_whole = !text.as_bytes().contains(&0xEF) || string.is_valid_utf16();
     is_whole.then_some(text)
 }
 
