@@ -194,6 +194,7 @@ impl Model {
         let mut pull = self.begin(cx);
         while let Some(part) = pull.next(cx).await? {
             digest.bytes(&part);
+            pull.release(&part);
         }
         Ok(digest.finish())
     }

@@ -199,6 +199,7 @@ async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<
     while let Some(piece) = pull.next(cx).await? {
         // Looked at and dropped: a model may be larger than the memory.
         bytes += u64::from(piece.length());
+        pull.release(&piece);
     }
     let info = model.header.info(bytes).ok();
     Ok((model.saved, info.map(|info| info.saved_at(model.saved.unwrap_or(info.saved)))))

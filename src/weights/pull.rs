@@ -28,6 +28,10 @@ use crate::js::Result;
 #[cfg(feature = "sharded")]
 const AHEAD: usize = 3;
 
+/// Bytes of them, at most, unless one alone has more.
+#[cfg(feature = "sharded")]
+const BYTES_AHEAD: u64 = 32 << 20;
+
 /// The bytes of a model's weights, in turn. When it is dropped before the end, a stream is cancelled.
 pub struct Pull {
     source: Source,
@@ -75,6 +79,20 @@ impl Pull {
         self.expected == Some(self.received)
     }
 
+    /// Gives back, at once, the memory of bytes that were looked at and that nobody else has: the garbage of a large model would be
+    /// hundreds of MB before it is collected.
+    pub fn release(&self, bytes: &Uint8Array) {
+        #[cfg(feature = "sharded")]
+        if let Source::Chunks { chunks, .. } = &self.source
+            && chunks.guard.is_some()
+        {
+            let buffer = bytes.buffer();
+            let _ = crate::host::call(&buffer, "transfer", &[&0.into()]); // not in older engines
+        }
+        #[cfg(not(feature = "sharded"))]
+        let _ = bytes;
+    }
+
     /// The next bytes; `None` at the end.
     ///
     /// # Errors
@@ -116,6 +134,8 @@ impl Source {
             Source::Chunks { chunks, next, ahead } => {
                 while ahead.len() <= AHEAD
                     && let Some(chunk) = chunks.list.get(*next)
+                    && ahead.iter().fold(chunk.bytes, |sum, (ahead, _)| sum + ahead.bytes)
+                        <= BYTES_AHEAD.max(chunk.bytes)
                 {
                     ahead.push_back((chunk.clone(), Chunks::begin(chunk)));
                     *next += 1;
