@@ -26,8 +26,8 @@ pub use read::sources;
 const FOLDER: &str = "tfpersist";
 /// Bytes of the buffers that go to the worker and come back: new ones for each would take half of the time.
 const SLICE: u32 = 4 << 20;
-/// Shards that are being written while the next one is made.
-const BEHIND: usize = 1;
+/// Buffers that are on their way while the next shard is made.
+const BEHIND: usize = 4;
 /// Milliseconds that a failed save waits for its files to be gone; what is left then is swept some day.
 const PATIENCE: u32 = 3000;
 
@@ -41,8 +41,10 @@ pub struct Writer {
     way: Way,
     folder: JsValue,
     names: Vec<String>,
-    /// Of the shards on their way; each is resolved with its buffers.
-    sent: VecDeque<Promise>,
+    /// The shards on their way, each with the number of its buffers, which the promise is resolved with.
+    sent: VecDeque<(usize, Promise)>,
+    /// Buffers on their way.
+    behind: usize,
     free: Vec<ArrayBuffer>,
 }
 
@@ -68,8 +70,8 @@ impl Writer {
                 Err(cause) => Way::Hand(hand::Tool::stream(Some(cause))?),
             },
         };
-        let (sent, names, free) = Default::default();
-        Ok(Self { url: url.to_owned(), needed, bytes: 0, flush, way, folder, names, sent, free })
+        let (sent, behind, names, free) = Default::default();
+        Ok(Self { url: url.to_owned(), needed, bytes: 0, flush, way, folder, names, sent, behind, free })
     }
 
     /// Waits until one more shard may be sent.
@@ -89,6 +91,7 @@ impl Writer {
         self.bytes += length;
         self.needed = self.needed.max(self.bytes);
         let buffers = self.copy(parts, length)?;
+        let count = buffers.len();
         self.names.push(name.to_owned());
         let written = match &self.way {
             Way::Agent(agent) => agent.write(name, &buffers, length, self.flush),
@@ -98,7 +101,8 @@ impl Writer {
             }
         };
         handled(&written);
-        self.sent.push_back(written);
+        self.sent.push_back((count, written));
+        self.behind += count;
         Ok(())
     }
 
@@ -114,19 +118,21 @@ impl Writer {
     pub async fn discard(self) {
         let Self { folder, names, sent, .. } = self;
         let removed = future_to_promise(async move {
-            host::settled(Ok(Promise::all_settled(&sent.iter().collect::<Array>()).into())).await?;
+            let written: Array = sent.iter().map(|(_, written)| written).collect();
+            host::settled(Ok(Promise::all_settled(&written).into())).await?;
             host::settled(Ok(remove_all(&folder, &names).into())).await
         });
         let alarm = Alarm::new(PATIENCE);
         let _ = host::settled(Ok(Promise::race(&Array::of2(&removed, &alarm.rings)).into())).await;
     }
 
-    /// Waits until only so many are on their way.
+    /// Waits until only so many buffers are on their way.
     async fn wait(&mut self, behind: usize, cx: &Context) -> Result<()> {
-        while self.sent.len() > behind
-            && let Some(first) = self.sent.front()
+        while (self.behind > behind || behind == 0)
+            && let Some((count, written)) = self.sent.front()
         {
-            let buffers = match cx.settled(Ok(first.clone().into())).await {
+            let count = *count;
+            let buffers = match cx.settled(Ok(written.into())).await {
                 Ok(buffers) => js::items(&buffers),
                 Err(Failure::Thrown(cause)) => {
                     cx.check()?;
@@ -135,6 +141,7 @@ impl Writer {
                 Err(failure) => return Err(failure),
             };
             self.free.extend(buffers.into_iter().map(JsValue::into));
+            self.behind -= count;
             self.sent.pop_front();
         }
         Ok(())
