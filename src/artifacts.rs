@@ -87,7 +87,10 @@ impl Model {
         if matches!(self.weights, Weights::None) {
             return Ok(None);
         }
+        #[cfg(not(feature = "sharded"))]
         let mut pull = self.begin(cx);
+        #[cfg(feature = "sharded")]
+        let mut pull = self.begin(cx).of_all();
         let mut parts = Vec::new();
         while let Some(part) = pull.next(cx).await? {
             if !is_counted {

@@ -24,13 +24,12 @@ use crate::error::Error;
 use crate::js;
 use crate::js::Result;
 
-/// Chunks that are being read while the first of them is awaited.
+/// Bytes of chunks that are being read at once, at most, unless one alone has more.
 #[cfg(feature = "sharded")]
-const AHEAD: usize = 3;
-
-/// Bytes of them, at most, unless one alone has more.
+const AHEAD: u64 = 32 << 20;
+/// The same for who keeps all of them anyway: only the memory that the engine itself takes for them counts.
 #[cfg(feature = "sharded")]
-const BYTES_AHEAD: u64 = 32 << 20;
+const AHEAD_OF_ALL: u64 = 128 << 20;
 
 /// The bytes of a model's weights, in turn. When it is dropped before the end, a stream is cancelled.
 pub struct Pull {
@@ -47,6 +46,7 @@ enum Source {
     Chunks {
         chunks: Chunks,
         next: usize,
+        most: u64,
         ahead: VecDeque<(Chunk, core::result::Result<Promise, JsValue>)>,
     },
     #[cfg(feature = "sharded")]
@@ -64,7 +64,7 @@ impl Pull {
             #[cfg(feature = "sharded")]
             Weights::Stream(stream) => Source::Stream(stream),
             #[cfg(feature = "sharded")]
-            Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, ahead: VecDeque::new() },
+            Weights::Chunks(chunks) => Source::Chunks { chunks, next: 0, most: AHEAD, ahead: VecDeque::new() },
             #[cfg(feature = "sharded")]
             Weights::Remote(remote) => Source::Remote(remote, None),
             #[cfg(feature = "sharded")]
@@ -91,6 +91,15 @@ impl Pull {
         }
         #[cfg(not(feature = "sharded"))]
         let _ = bytes;
+    }
+
+    /// For who keeps all that is pulled: more is read at once.
+    #[cfg(feature = "sharded")]
+    pub fn of_all(mut self) -> Self {
+        if let Source::Chunks { most, .. } = &mut self.source {
+            *most = AHEAD_OF_ALL;
+        }
+        self
     }
 
     /// The next bytes; `None` at the end.
@@ -131,11 +140,9 @@ impl Source {
             #[cfg(feature = "sharded")]
             Source::Quantizing(quantizing) => quantizing.next(cx).await,
             #[cfg(feature = "sharded")]
-            Source::Chunks { chunks, next, ahead } => {
-                while ahead.len() <= AHEAD
-                    && let Some(chunk) = chunks.list.get(*next)
-                    && ahead.iter().fold(chunk.bytes, |sum, (ahead, _)| sum + ahead.bytes)
-                        <= BYTES_AHEAD.max(chunk.bytes)
+            Source::Chunks { chunks, next, most, ahead } => {
+                while let Some(chunk) = chunks.list.get(*next)
+                    && ahead.iter().fold(chunk.bytes, |sum, (ahead, _)| sum + ahead.bytes) <= (*most).max(chunk.bytes)
                 {
                     ahead.push_back((chunk.clone(), Chunks::begin(chunk)));
                     *next += 1;

@@ -12,16 +12,19 @@ use crate::error::Error;
 use crate::host;
 use crate::idb::{Connection, Transaction};
 use crate::js::{self, Result};
+use crate::pieces::LARGEST;
 use crate::store::catalog::{self, POOL};
 use crate::store::pool::Part;
 use crate::weights;
 
-/// Shards that are being written while one more is made.
-const IN_FLIGHT: usize = 2;
+/// Transactions that are being written while one more is filled.
+const IN_FLIGHT: usize = 1;
+/// Bytes of a transaction: one with several shards is quicker than one for each. Buffers, unlike Blobs, fill the page's own memory.
+const MOST_BYTES: [u64; 2] = [32 << 20, 64 << 20];
 /// Bytes of a model whose shards are Blobs: a browser that has just been started refuses about 500 MB of Blobs that are not yet written.
 const MOST_BLOBS: u64 = 256 << 20;
 
-/// Writes the shards of one save, each in its own transaction.
+/// Writes the shards of one save: as many in a transaction as come in one turn of the event loop.
 pub struct Writer {
     db: Connection,
     url: String,
@@ -31,6 +34,8 @@ pub struct Writer {
     is_blob: bool,
     durability: Option<String>,
     written: Vec<String>,
+    /// The transaction that is being filled, and its bytes.
+    open: Option<(Transaction, u64)>,
     in_flight: VecDeque<Transaction>,
 }
 
@@ -49,6 +54,7 @@ impl Writer {
             is_blob: bytes.is_some_and(|bytes| bytes <= MOST_BLOBS) && !is_webkit(),
             durability: cx.durability.clone(),
             written: Vec::new(),
+            open: None,
             in_flight: VecDeque::new(),
         })
     }
@@ -59,6 +65,9 @@ impl Writer {
     /// [`Error::QuotaExceeded`], [`Error::Storage`], the signal's reason.
     pub async fn room(&mut self, cx: &Context) -> Result<()> {
         cx.check()?;
+        if self.open.as_ref().is_some_and(|(_, bytes)| bytes + LARGEST > self.most()) {
+            self.close();
+        }
         self.settle(IN_FLIGHT, cx).await
     }
 
@@ -75,11 +84,30 @@ impl Writer {
             false => weights::copied(parts)?.into(),
         };
         js::set(&record, "data", &data);
-        let transaction = self.db.write_with(&[POOL], self.durability.as_deref())?;
         self.written.push(name.to_owned());
+        let bytes = weights::length(parts);
+        if let Some((transaction, filled)) = &mut self.open
+            && catalog::put(transaction, POOL, &record, self.needed).is_ok()
+        {
+            *filled += bytes;
+            return Ok(());
+        }
+        // There is none, or a turn of the event loop has passed, and it takes no more.
+        self.close();
+        let transaction = self.db.write_with(&[POOL], self.durability.as_deref())?;
         let sent = catalog::put(&transaction, POOL, &record, self.needed);
-        self.in_flight.push_back(transaction);
+        self.open = Some((transaction, bytes));
         sent
+    }
+
+    fn most(&self) -> u64 {
+        let [buffers, blobs] = MOST_BYTES;
+        if self.is_blob { blobs } else { buffers }
+    }
+
+    /// The open transaction takes no more: it is on its way.
+    fn close(&mut self) {
+        self.in_flight.extend(self.open.take().map(|(transaction, _)| transaction));
     }
 
     /// Waits until all are committed.
@@ -87,6 +115,7 @@ impl Writer {
     /// # Errors
     /// As [`Writer::room`].
     pub async fn finish(&mut self, cx: &Context) -> Result<()> {
+        self.close();
         self.settle(0, cx).await
     }
 
@@ -99,7 +128,8 @@ impl Writer {
     }
 
     /// Removes what was written. By a new connection: Firefox refuses to write through one that has met the quota.
-    pub async fn discard(self) {
+    pub async fn discard(mut self) {
+        self.close();
         let cx = Context::default();
         for transaction in self.in_flight {
             let _ = transaction.settle(Err::<(), _>(Error::argument("save", "given up").into()), 0, &cx).await;
