@@ -70,10 +70,11 @@ export async function orphans() {
   const urls = ['opfs://sweeper', 'indexeddb://shards-sweeper'];
   for (const url of urls) await save(plain('sweeper', 5, 4000), url, layoutOf(url));
   await sweep();
-  const left = (await unnamed()).filter((what) => !what.startsWith('an older record')); // which goes with the next write
+  const remains = async () => (await unnamed()).filter((what) => !what.startsWith('an older record')); // which goes with the next write
+  const left = await remains();
   for (const url of urls) await removeModel(url);
   await sweep();
-  return [...left, ...await unnamed(), ...Object.keys(await files()).filter((path) => !path.startsWith('tfpersist/'))];
+  return [...left, ...await remains(), ...Object.keys(await files()).filter((path) => !path.startsWith('tfpersist/'))];
 }
 
 /** Of the sharded layout: object store -> the URLs in it. */

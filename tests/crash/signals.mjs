@@ -20,7 +20,7 @@ class Heard {
     } else if (what === 'leaves') {
       this.leaves = now;
     } else if (what === 'left') {
-      this.lag = now - this.leaves;
+      if (this.leaves !== undefined) this.lag = now - this.leaves; // one may overtake the other
     } else {
       this.outcome = what;
       this.took = now - this.since;

@@ -56,6 +56,7 @@ const withShards = (lib) => {
       if (kept && kept.scene === scene) return restore(kept.all).then(() => forgetMemory(lib)).then(() => this.inMemory(models));
       await clearShards();
       await here(lib).reset({});
+      if (scene && !scene.empty) await lib.listModels('indexeddb://'); // makes TF.js's database, as any call does
       for (const [at, model] of Object.entries(models)) await lib.save(MODELS[model], url(at), layout(at));
       await quiet();
       kept = scene && !scene.empty && { scene, all: await snapshot() };

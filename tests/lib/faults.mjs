@@ -65,7 +65,7 @@ function kindsOf(spec, self, made) {
     signal: true,
   };
   // Object store and request follow in the same turn: in the many calls of the catalog only the request is aborted or interrupted.
-  const isTwice = globalThis.IDBObjectStore && made instanceof IDBObjectStore && self.db.name === 'tfpersist';
+  const isTwice = globalThis.IDBObjectStore && made instanceof IDBObjectStore && self.db?.name === 'tfpersist';
   return isTwice ? ['exception'] : KINDS.filter((kind) => can[kind]);
 }
 

@@ -19,3 +19,4 @@ import * as tabs from './tabs.mjs';
 await globalThis.tf?.setBackend('cpu');
 globalThis.T = { ...actors, ...artifacts, ...bytes, ...cases, ...libraries, ...links, ...models, ...picked, ...refused, ...reload, ...rows, ...shards, ...storage, ...sweeps, ...tabs };
 T.faults = async () => ({ ...await import('./faults.mjs'), ...await import('./fault-browser.mjs') });
+T.once = () => import('./once.mjs');
