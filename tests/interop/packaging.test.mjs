@@ -25,36 +25,71 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Serves the folder, opens its page, and gives what the app answers. */
-async function answerOf(folder, html) {
-  if (html) fs.writeFileSync(path.join(folder, 'index.html'), html);
+/** Serves a folder. */
+async function serve(folder, headers) {
   const server = http.createServer((request, response) => {
     const file = path.join(folder, request.url === '/' ? 'index.html' : new URL(request.url, 'http://host').pathname);
     if (!fs.existsSync(file)) return response.writeHead(404).end();
-    return response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'text/plain' }).end(fs.readFileSync(file));
+    return response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'text/plain', ...headers }).end(fs.readFileSync(file));
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const stop = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  return { origin: `http://127.0.0.1:${server.address().port}`, stop };
+}
+
+/** Serves the folder, opens its page, and gives what the app answers. */
+async function answerOf(folder, html, headers) {
+  if (html) fs.writeFileSync(path.join(folder, 'index.html'), html);
+  const { origin, stop } = await serve(folder, headers);
   const context = await browser.newContext();
   try {
     const page = await context.newPage();
-    await page.goto(`http://127.0.0.1:${server.address().port}/`);
+    await page.goto(`${origin}/`);
     await page.waitForFunction('document.title');
     return JSON.parse(await page.title());
   } finally {
     await context.close();
-    server.close();
-    server.closeAllConnections();
+    stop();
   }
 }
 
-/** The small build is fetched first, the other one for the files, and both know of what is in memory. */
-const EXPECTED = { first: 1, both: 2, listed: ['indexeddb://packaged', 'memory://shared'], modelTopology: { b: 2 } };
+/** What is in opfs:// when workers of these origins were tried; without one it is written through streams. */
+const filed = (tried, streams = 0) => ({ weights: [1, 2, 3, 4], tried, streams });
+/** The small build is fetched first, the other one for the files, and both know of what is in memory. The worker is found. */
+const EXPECTED = { first: 1, both: 2, listed: ['indexeddb://packaged', 'memory://shared'], modelTopology: { b: 2 }, filed: filed(['http:']) };
+
+/** A page whose package is here. */
+const map = (entry, where = '/node_modules/tfpersist') => `<!doctype html><link rel="icon" href="data:,">
+  <script type="importmap">{ "imports": { "tfpersist": "${where}/${entry}" } }</script><script type="module" src="app.js"></script>`;
 
 test('no bundler: an import map', async () => {
-  const map = (entry) => `<!doctype html><link rel="icon" href="data:,">
-    <script type="importmap">{ "imports": { "tfpersist": "/node_modules/tfpersist/${entry}" } }</script><script type="module" src="app.js"></script>`;
   assert.deepEqual(await answerOf(app, map('index.js')), EXPECTED);
   assert.deepEqual(await answerOf(app, map('all.js')), { ...EXPECTED, first: 1, both: 1 }, 'tfpersist/all: one build for everything');
+});
+
+test('the package on another origin: the worker starts from its text', async () => {
+  const cdn = await serve(path.join(app, 'node_modules/tfpersist'), { 'access-control-allow-origin': '*' });
+  try {
+    assert.deepEqual(await answerOf(app, map('index.js', cdn.origin)), { ...EXPECTED, filed: filed(['blob:']) });
+  } finally {
+    cdn.stop();
+  }
+});
+
+test('a policy that forbids workers: streams write', async () => {
+  const headers = { 'content-security-policy': "worker-src 'none'" };
+  assert.deepEqual(await answerOf(app, map('index.js'), headers), { ...EXPECTED, filed: filed(['http:', 'blob:'], 1) });
+});
+
+test('a shared worker: streams write', async () => {
+  fs.copyFileSync(path.join(root, 'tests/packaging/shared-worker.js'), path.join(app, 'shared-worker.js'));
+  assert.deepEqual(await answerOf(app, `<!doctype html><link rel="icon" href="data:,"><script type="module">
+    const { port } = new SharedWorker('/shared-worker.js', { type: 'module' });
+    port.onmessage = ({ data }) => { document.title = JSON.stringify(data); };
+  </script>`), { canStart: false, filed: [1, 1, 0] });
 });
 
 test('Vite', async () => {
@@ -68,16 +103,19 @@ test('webpack', async () => {
   assert.deepEqual(await answerOf(path.join(app, 'webpack'), '<!doctype html><link rel="icon" href="data:,"><script src="main.js"></script>'), EXPECTED);
 });
 
-test('esbuild, with the .wasm files copied beside the bundle', async () => {
+test('esbuild, with the .wasm files copied beside the bundle, and then the worker, too', async () => {
   const out = path.join(app, 'esbuild');
   execFileSync(bin('esbuild'), ['app.js', '--bundle', '--format=esm', '--splitting', `--outdir=${out}`, '--log-level=error'], { cwd: app });
   for (const name of ['tfpersist_bg.wasm', 'tfpersist_transfers_bg.wasm']) fs.copyFileSync(path.join(app, 'node_modules/tfpersist', name), path.join(out, name));
-  assert.deepEqual(await answerOf(out, '<!doctype html><link rel="icon" href="data:,"><script type="module" src="app.js"></script>'), EXPECTED);
+  const html = '<!doctype html><link rel="icon" href="data:,"><script type="module" src="app.js"></script>';
+  assert.deepEqual(await answerOf(out, html), { ...EXPECTED, filed: filed(['http:', 'blob:']) }, 'without it, it starts from its text');
+  fs.copyFileSync(path.join(app, 'node_modules/tfpersist/worker.js'), path.join(out, 'worker.js'));
+  assert.deepEqual(await answerOf(out, html), EXPECTED);
 });
 
-test('service workers: all.js does everything there, index.js only the stores', async () => {
+test('service workers: all.js does everything there, index.js only the stores of TF.js', async () => {
   const source = fs.readFileSync(path.join(root, 'tests/packaging/service-worker.js'), 'utf8');
-  for (const [entry, expected] of [['all.js', { saved: true, loaded: { b: 3 } }], ['index.js', { saved: true, error: 'TypeError' }]]) {
+  for (const [entry, expected] of [['all.js', { saved: true, filed: [1, 0, 1], loaded: { b: 3 } }], ['index.js', { saved: true, error: 'TypeError' }]]) {
     fs.writeFileSync(path.join(app, `sw-${entry}`), source.replace('ENTRY', `/node_modules/tfpersist/${entry}`));
     const outcome = await answerOf(app, `<!doctype html><link rel="icon" href="data:,"><script type="module">
       navigator.serviceWorker.onmessage = ({ data }) => { document.title = JSON.stringify(data); };

@@ -8,6 +8,31 @@ const model = {
   format: 'layers-model',
 };
 
+/** Who writes for opfs://: the worker, by the protocol of its URL, or this page through streams. */
+function watchWriters() {
+  const tried = [];
+  let streams = 0;
+  globalThis.Worker = class extends Worker {
+    constructor(url, options) {
+      super(url, options);
+      tried.push(new URL(url).protocol);
+    }
+  };
+  const { createWritable } = FileSystemFileHandle.prototype;
+  FileSystemFileHandle.prototype.createWritable = function create(...args) {
+    streams += 1;
+    return createWritable.apply(this, args);
+  };
+  return () => ({ tried, streams });
+}
+
+async function filed() {
+  const writers = watchWriters();
+  await save(model, 'opfs://packaged');
+  const { weightData } = await load('opfs://packaged');
+  return { weights: [...new Float32Array(await new Blob([weightData].flat()).arrayBuffer())], ...writers() };
+}
+
 async function work() {
   const fetched = () => performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => name.includes('.wasm')).length;
   await save(model, 'indexeddb://packaged');
@@ -15,7 +40,8 @@ async function work() {
   const first = fetched();
   const json = new File([JSON.stringify({ modelTopology: { b: 2 } })], 'm.json');
   const { modelTopology } = await load([json]);
-  return { first, both: fetched(), listed: Object.keys(await listModels()), modelTopology };
+  const [both, listed] = [fetched(), Object.keys(await listModels())];
+  return { first, both, listed, modelTopology, filed: await filed() };
 }
 
 work().then((value) => { document.title = JSON.stringify(value); }, (error) => { document.title = String(error?.stack ?? error); });
