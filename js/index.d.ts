@@ -80,6 +80,8 @@ export interface ModelArtifactsInfo {
   weightSpecsBytes?: number;
   /** Bytes of the weights. */
   weightDataBytes?: number;
+  /** Of `indexeddb://`: that the model lies in shards, which TF.js does not read. */
+  layout?: 'sharded';
 }
 
 /** A row of `listModels()`. */
@@ -97,6 +99,8 @@ export interface SaveResult {
   modelArtifactsInfo: ModelArtifactsInfo;
   /** The server's answers, of saves by HTTP. */
   responses?: Response[];
+  /** What the option `quantize` did, in all and by the names of the weights. */
+  quantized?: Quantized & { weights: { [name: string]: Quantized & { dtype: QuantizedDType } } };
   /** Never set by tfpersist: failures reject. Here because tf.io has it. */
   errors?: Array<{} | string>;
 }
@@ -159,8 +163,16 @@ export interface SaveOptions extends Options, RequestOptions {
   trainableOnly?: boolean;
   /** Passed to `model.save`: the optimizer's state, too. */
   includeOptimizer?: boolean;
-  /** `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does. Local Storage cannot. */
+  /**
+   * `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does, and strict for models in shards. Local Storage cannot.
+   * `'relaxed'` is quicker, and as safe unless the whole machine loses power.
+   */
   durability?: 'default' | 'strict' | 'relaxed';
+  /**
+   * `indexeddb://` only: `'tfjs'`, a record that TF.js reads; `'sharded'`, shards that it does not; `'auto'` (default): TF.js's up to 64 MiB of
+   * weights, shards above that and for a stream of unknown length.
+   */
+  layout?: 'auto' | 'tfjs' | 'sharded';
   /** Bytes of a weight file at most, wherever a model is saved as files; default: all weights in one, 4 MiB in a zip and with `files`. */
   shardBytes?: number;
   /** `downloads://` only: one zip with model.json and the weight files, stored. */
@@ -171,6 +183,30 @@ export interface SaveOptions extends Options, RequestOptions {
   fieldNames?: { modelJSON?: string; weights?: string };
 }
 
+/** How the numbers of a float32 weight are stored in fewer bits, by the formula of TF.js's converter: 2, 2 and 1 bytes each. */
+export type QuantizedDType = 'float16' | 'uint16' | 'uint8';
+
+/** Options of `save` and `copyModel` that change the numbers. */
+export interface QuantizeOptions {
+  /**
+   * Store float32 weights in fewer bits; TF.js makes float32 of them when it loads the model. A function says it for each weight, by its spec; `null`
+   * or nothing leaves it as it is. Weights of other types, and those that are quantised already, are passed on. NaN and infinite numbers have a
+   * place in `'float16'` only: ERR_INVALID_ARGUMENT. A stream that is read once is held in memory, quantised, for `'uint16'` and `'uint8'`.
+   * @example const { quantized } = await save(model, 'indexeddb://m', { quantize: (spec) => (spec.shape.length > 1 ? 'uint8' : null) });
+   */
+  quantize?: QuantizedDType | ((spec: WeightSpec) => QuantizedDType | null | undefined);
+}
+
+/** What `quantize` did to a weight, or to all. */
+export interface Quantized {
+  /** Bytes as they are stored. */
+  bytes: number;
+  /** Bytes before. */
+  originalBytes: number;
+  /** The largest difference that it made to a number. */
+  maxError: number;
+}
+
 /** Options of `load` and `loadModel`: tf.io's LoadOptions and ours. */
 export interface LoadOptions extends Options, RequestOptions {
   /** For TF.js: whether the weights must match the layers exactly. */
@@ -179,6 +215,8 @@ export interface LoadOptions extends Options, RequestOptions {
   fromTFHub?: boolean;
   /** For TF.js: send the weights to the backend as they come. */
   streamWeights?: boolean;
+  /** Compare what is stored with the checksums that it was stored with, where the store has some (shards, Local Storage): ERR_CORRUPT. */
+  verify?: boolean;
   /**
    * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files one is read after the other,
    * with two asked for ahead; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
@@ -313,7 +351,7 @@ export default function init(source?: InitSource | Promise<InitSource>
  * @example const { modelArtifactsInfo } = await save(model, 'indexeddb://my-model');
  * @example await save({ ...rest, weightData: file }, 'opfs://big'); // a Blob or a stream is read as it is written
  */
-export function save(model: SavableModel | ArtifactsToSave, target: Target, options?: SaveOptions): Promise<SaveResult>;
+export function save(model: SavableModel | ArtifactsToSave, target: Target, options?: SaveOptions & QuantizeOptions): Promise<SaveResult>;
 
 /**
  * Loads a model as ModelArtifacts. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.
@@ -416,7 +454,7 @@ export function persistStorage(): Promise<boolean>;
  * @throws TfpersistError ERR_INVALID_ARGUMENT when both are the same, ERR_NOT_FOUND, ...
  * @example await copyModel('localstorage://m', 'indexeddb://m');
  */
-export function copyModel(source: Source, destination: Target, options?: SaveOptions & Omit<LoadOptions, 'cache'>): Promise<ModelArtifactsInfo>;
+export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache'>): Promise<ModelArtifactsInfo>;
 
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.

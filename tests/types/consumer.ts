@@ -167,8 +167,6 @@ export async function waysInAndOut(input: HTMLInputElement, drop: DragEvent, fol
 
 /** Mistakes. */
 export async function mistakes() {
-  // @ts-expect-error -- only listings take it: `verify(url)` is a verb
-  await load('indexeddb://m', { verify: true });
   // @ts-expect-error -- a number is no source
   await load(42);
   // @ts-expect-error -- without `sign` nothing can be sent
@@ -179,6 +177,15 @@ export async function mistakes() {
   await save(42, 'indexeddb://m');
   // @ts-expect-error -- a misspelt option
   await save(layers, 'indexeddb://m', { overwite: true });
+  const { quantized } = await save(layers, 'indexeddb://m', { layout: 'sharded', quantize: (spec) => (spec.shape.length > 1 ? 'uint8' : null) });
+  const worst: number = Math.max(quantized!.maxError, quantized!.weights['dense/kernel']?.maxError ?? 0);
+  await load('opfs://m', { verify: true, stream: worst > 1 });
+  // @ts-expect-error -- not a type that weights are quantised to
+  await save(layers, 'indexeddb://m', { quantize: 'int8' });
+  // @ts-expect-error -- a move changes nothing
+  await moveModel('indexeddb://m', 'opfs://m', { quantize: 'uint8' });
+  // @ts-expect-error -- not a layout
+  await save(layers, 'indexeddb://m', { layout: 'blobs' });
   // @ts-expect-error -- not a durability
   await save(layers, 'indexeddb://m', { durability: 'very' });
   // @ts-expect-error -- only stores can be moved between
