@@ -269,6 +269,8 @@ type Place<'a> = (&'a AnyStore, &'a str);
 /// The signal is heard until the destination is committed: from then on the move is finished.
 async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
     let quiet = cx.quiet();
+    #[cfg(feature = "sharded")]
+    cx.wants_stream.set(true);
     for attempt in 0..ATTEMPTS {
         let model = source.0.open(source.1, cx).await?;
         let saved = model.saved;

@@ -49,17 +49,24 @@ impl Pool {
                 let flush = cx.durability.as_deref() != Some("relaxed");
                 opfs::Writer::open(url, needed, flush, cx).await.map(Writer::Opfs)
             }
-            Pool::IndexedDb => indexed_db::Writer::open(url, bytes, cx).await.map(Writer::IndexedDb),
+            Pool::IndexedDb => indexed_db::Writer::open(url, needed, cx).await.map(Writer::IndexedDb),
         }
     }
 
     /// For each part what has its `arrayBuffer()`, quickest while the catalog's connection lives; `None` where there is no such shard.
+    /// `in_turn`: for who reads one after the other and keeps none.
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
-    pub async fn sources(self, parts: &[Part<'_>], url: &str, db: &Rc<Connection>) -> Result<Vec<Option<JsValue>>> {
+    pub async fn sources(
+        self,
+        parts: &[Part<'_>],
+        url: &str,
+        db: &Rc<Connection>,
+        in_turn: bool,
+    ) -> Result<Vec<Option<JsValue>>> {
         match self {
-            Pool::Opfs => opfs::sources(parts, url).await,
+            Pool::Opfs => opfs::sources(parts, url, in_turn).await,
             Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, url, db))).collect()),
         }
     }

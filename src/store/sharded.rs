@@ -165,7 +165,8 @@ impl Sharded {
             Some(Part { shard, offset: run.offset, bytes: run.bytes })
         };
         let parts: Vec<_> = runs.iter().map(part).collect::<Option<_>>().ok_or_else(broken)?;
-        let sources = self.0.sources(&parts, &url, &guard.1).await?;
+        let in_turn = cx.flag("stream")? || cx.wants_stream.get();
+        let sources = self.0.sources(&parts, &url, &guard.1, in_turn).await?;
         let mut list = Vec::new();
         for ((run, part), source) in runs.into_iter().zip(&parts).zip(sources) {
             let source = source.ok_or_else(|| corrupt(&url, part.shard, "a shard", "none"))?;

@@ -221,7 +221,7 @@ test('zips that lie: an error of ours, soon, whatever they say', async () => {
     assert.ok(performance.now() - begun < 10_000, name);
   }
   const odd = zipOf([['../../model.json', json], ['/etc/a.bin', Buffer.alloc(100)], ['C:\\b.bin', Buffer.alloc(100)]]);
-  assert.equal((await load(new File([odd], 'm.zip'))).weightData.byteLength, 200, 'names in a zip are only names');
+  assert.equal((await load(new File([odd], 'm.zip'), { joined: true })).weightData.byteLength, 200, 'names in a zip are only names');
   for (let end = 4; end < honest().length; end += 3) {
     const error = await rejection(load(new File([honest().subarray(0, end)], 'm.zip')));
     assert.equal(error.code, 'ERR_MANIFEST', `cut at ${end}`);

@@ -63,7 +63,7 @@ async function attempts({ url, isLarge }) {
   globalThis.ArrayBuffer = RealBuffer;
   return {
     rows, largest, wasm: wasm.memory.buffer.byteLength, stored: Object.keys(await listModels()), polluted: Object.getOwnPropertyNames(Object.prototype).sort().join() !== own || 'polluted' in {},
-    good: (await load(url.replace('case/', 'good/'))).weightData.byteLength,
+    good: (await load(url.replace('case/', 'good/'), { joined: true })).weightData.byteLength,
   };
 }
 

@@ -78,7 +78,7 @@ test('install(tf): memory:// and a registered store work from model.save to tf.l
     out.left = [Object.keys(await listModels()).sort(), shelf.size];
     return out;
   }, LIB);
-  assert.deepEqual([...new Set(result.installed.flat())].sort(), ['memory', 'shelf']);
+  assert.deepEqual([...new Set(result.installed.flat())].sort(), ['memory', 'opfs', 'shelf']);
   assert.deepEqual(result.loaded, [268, 268]);
   assert.deepEqual(result.predictions, Array(4).fill(result.predictions[0]));
   assert.deepEqual(result.buffer, [true]);

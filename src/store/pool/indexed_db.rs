@@ -21,8 +21,6 @@ use crate::weights;
 const IN_FLIGHT: usize = 1;
 /// Bytes of a transaction: one with several shards is quicker than one for each. Buffers, unlike Blobs, fill the page's own memory.
 const MOST_BYTES: [u64; 2] = [32 << 20, 64 << 20];
-/// Bytes of a model whose shards are Blobs: a browser that has just been started refuses about 500 MB of Blobs that are not yet written.
-const MOST_BLOBS: u64 = 256 << 20;
 
 /// Writes the shards of one save: as many in a transaction as come in one turn of the event loop.
 pub struct Writer {
@@ -40,18 +38,17 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins to write; `bytes` are the save's, if that is known.
+    /// Begins to write. `needed`: bytes of the whole save, for errors.
     ///
     /// # Errors
     /// As [`catalog::open`].
-    pub async fn open(url: &str, bytes: Option<u64>, cx: &Context) -> Result<Self> {
-        let needed = bytes.unwrap_or_default();
+    pub async fn open(url: &str, needed: u64, cx: &Context) -> Result<Self> {
         Ok(Self {
             db: catalog::open(url, needed, cx).await?,
             url: url.to_owned(),
             needed,
             bytes: 0,
-            is_blob: bytes.is_some_and(|bytes| bytes <= MOST_BLOBS) && !is_webkit(),
+            is_blob: !is_webkit(),
             durability: cx.durability.clone(),
             written: Vec::new(),
             open: None,

@@ -18,13 +18,14 @@ const MANY: u64 = 4 << 20;
 const LANES: usize = 16;
 
 /// For each part of a shard a Blob, which can be read more than once, and at once. Its own `arrayBuffer()` is the quickest there is here.
-/// `None`: there is no such file.
+/// `None`: there is no such file. For who reads `in_turn` the Blob's own way is better: what a worker has sent is not freed before the
+/// engine collects its message (4 GB piled up to 2).
 ///
 /// # Errors
 /// [`crate::Error::NotSupported`], [`crate::Error::Storage`].
-pub async fn sources(parts: &[Part<'_>], url: &str) -> Result<Vec<Option<JsValue>>> {
+pub async fn sources(parts: &[Part<'_>], url: &str, in_turn: bool) -> Result<Vec<Option<JsValue>>> {
     let Some(folder) = folder(false, url, 0).await? else { return Ok(vec![None; parts.len()]) };
-    let source = async |_: usize, part: &Part<'_>| match open(&folder, part.shard, part.offset, part.bytes).await {
+    let source = async |_: usize, part: &Part<'_>| match open(&folder, part, in_turn).await {
         Ok(blob) => Ok(Some(blob)),
         Err(cause) if is_gone(&cause) => Ok(None),
         Err(cause) => Err(js::storage(url, 0)(cause)),
@@ -32,15 +33,20 @@ pub async fn sources(parts: &[Part<'_>], url: &str) -> Result<Vec<Option<JsValue
     parallel::map(parts, LANES, source).await
 }
 
-async fn open(folder: &JsValue, name: &str, offset: u64, length: u64) -> Host<JsValue> {
-    let handle = settled(host::call(folder, "getFileHandle", &[&name.into()])).await?;
+async fn open(folder: &JsValue, part: &Part<'_>, in_turn: bool) -> Host<JsValue> {
+    let (offset, length) = (part.offset, part.bytes);
+    let handle = settled(host::call(folder, "getFileHandle", &[&part.shard.into()])).await?;
     let file = settled(host::call(&handle, "getFile", &[])).await?;
     let cut = || host::call(&file, "slice", &[&(offset as f64).into(), &((offset + length) as f64).into()]);
+    let blob = cut()?;
+    if in_turn {
+        return Ok(blob);
+    }
     // The function holds a Blob of its own: if it held the one that has it, neither would ever be freed.
-    let (blob, own) = (cut()?, cut()?);
+    let own = cut()?;
     let way = match hand::reads() {
         true => Way::Hand { handle, offset, length },
-        false => Way::Agent { name: name.to_owned(), offset, length },
+        false => Way::Agent { name: part.shard.to_owned(), offset, length },
     };
     let way = Rc::new(way);
     let read = Closure::<dyn Fn() -> js_sys::Promise>::new(move || {
