@@ -34,6 +34,12 @@ fn missing(name: &str) -> JsValue {
     js_sys::TypeError::new(&format!("there is no {name} here")).into()
 }
 
+/// Whether this is Chromium: for the few things that engines do differently, and that nothing else tells.
+pub fn is_chromium() -> bool {
+    let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent"));
+    agent.is_some_and(|agent| agent.contains("Chrome/"))
+}
+
 /// Waits for what a host call gave, a promise or a plain value.
 ///
 /// # Errors

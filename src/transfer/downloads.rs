@@ -74,9 +74,7 @@ thread_local! {
 async fn my_turn() {
     let clock = js::global("performance").unwrap_or_default(); // nobody sets it back
     let now = host::call(&clock, "now", &[]).ok().and_then(|now| now.as_f64()).unwrap_or_else(Date::now);
-    let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent"));
-    let is_chromium = agent.is_some_and(|agent| agent.contains("Chrome/"));
-    let between = if is_chromium { BETWEEN_IN_CHROMIUM } else { BETWEEN };
+    let between = if host::is_chromium() { BETWEEN_IN_CHROMIUM } else { BETWEEN };
     let turn = CLICKS.with_borrow_mut(|clicks| {
         let after_last = clicks.back().map_or(now, |last| last + between);
         let after_many = clicks.front().filter(|_| clicks.len() == MOST.0).map_or(now, |first| first + MOST.1);

@@ -54,7 +54,7 @@ const expected = (name) => JSON.stringify(name === 'remove' ? [SHARDS, 0] : BYTE
 
 /** All steps in one pool; rows of the table. */
 async function play(pool, server, profile) {
-  const context = await chromium.launchPersistent(profile);
+  const context = await chromium.launchPersistent(profile, '--js-flags=--expose-gc');
   const page = await context.newPage();
   await chromium.open(page, `${server.url}/tests/lib/bare.html`);
   const step = (name) => page.evaluate(async ([work, url, bytes]) => (await import('/tests/big/page.mjs'))[work](url, bytes), [name, `${pool}://big`, BYTES]);

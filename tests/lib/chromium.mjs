@@ -9,7 +9,7 @@ const args = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--dis
 export const launch = (...more) => chromium.launch({ executablePath, args: [...args, ...more] });
 
 /** A browser whose data stays in the folder `profile`. */
-export const launchPersistent = (profile) => chromium.launchPersistentContext(profile, { executablePath, args });
+export const launchPersistent = (profile, ...more) => chromium.launchPersistentContext(profile, { executablePath, args: [...args, ...more] });
 
 /** The processes of the browser of a persistent context: `[{ type: 'browser' | 'renderer' | ..., id }]`. */
 export async function processes(context) {

@@ -48,7 +48,8 @@ impl Writer {
             url: url.to_owned(),
             needed,
             bytes: 0,
-            is_blob: !is_webkit(),
+            // Firefox keeps room of what was rolled back while the Blob lives; WebKit refuses Blobs, or lets them slip past the quota.
+            is_blob: host::is_chromium(),
             durability: cx.durability.clone(),
             written: Vec::new(),
             open: None,
@@ -137,12 +138,6 @@ impl Writer {
         let deleted = self.written.iter().try_for_each(|name| catalog::delete(&transaction, POOL, name));
         let _ = transaction.settle(deleted, 0, &cx).await;
     }
-}
-
-/// WebKit refuses Blobs in some sessions, and in others lets them slip past the quota.
-fn is_webkit() -> bool {
-    let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent")).unwrap_or_default();
-    agent.contains("AppleWebKit") && !agent.contains("Chrome")
 }
 
 /// What reads some bytes of a shard when it is asked: nothing of it is in memory before. By this connection, while it lives.
