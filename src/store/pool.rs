@@ -67,7 +67,7 @@ impl Pool {
     ) -> Result<Vec<Option<JsValue>>> {
         match self {
             Pool::Opfs => opfs::sources(parts, url, in_turn).await,
-            Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, url, db))).collect()),
+            Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, url, db, in_turn))).collect()),
         }
     }
 }

@@ -165,7 +165,8 @@ impl Sharded {
             Some(Part { shard, offset: run.offset, bytes: run.bytes })
         };
         let parts: Vec<_> = runs.iter().map(part).collect::<Option<_>>().ok_or_else(broken)?;
-        let in_turn = cx.flag("stream")? || cx.wants_stream.get();
+        let in_database = self.0 == Pool::IndexedDb;
+        let in_turn = cx.flag("stream")? || cx.wants_stream.get() || (in_database && cx.is_thorough.get());
         let sources = self.0.sources(&parts, &url, &guard.1, in_turn).await?;
         let mut list = Vec::new();
         for ((run, part), source) in runs.into_iter().zip(&parts).zip(sources) {
@@ -173,7 +174,7 @@ impl Sharded {
             let check = check(run, key.clone(), url.clone(), part.shard.to_owned());
             list.push(Chunk { bytes: part.bytes, source, check: Some(check), part: None });
         }
-        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)) }))
+        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)), is_made_here: in_database && in_turn }))
     }
 
     async fn remove_row(&self, transaction: &Transaction, url: &str, which: Which) -> Result<Option<Entry>> {

@@ -130,7 +130,7 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
 
 /// Files as they lie on the disk: they are read when somebody asks for their bytes.
 fn unread(shards: &[&Picked]) -> Result<Weights> {
-    let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None };
+    let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None, is_made_here: false };
     shards.iter().try_for_each(|shard| chunks.add(&shard.blob, Some(&shard.path)))?;
     Ok(Weights::Chunks(chunks))
 }

@@ -26,6 +26,8 @@ pub struct Chunks {
     pub of: Rc<str>,
     /// What must live until they have been read, for example a lock.
     pub guard: Option<Rc<dyn Any>>,
+    /// Whether its buffers were made here, so that nothing of the engine's keeps their memory when they are transferred away.
+    pub is_made_here: bool,
 }
 
 /// Says what is wrong with bytes that were read.
@@ -84,7 +86,7 @@ impl Chunks {
     /// # Errors
     /// What the engine throws at the cutting.
     pub fn of_blobs(blobs: &[JsValue], of: &str) -> Result<Self> {
-        let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None };
+        let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None, is_made_here: false };
         blobs.iter().try_for_each(|blob| chunks.add(blob, None))?;
         Ok(chunks)
     }

@@ -79,12 +79,12 @@ impl Pull {
         self.expected == Some(self.received)
     }
 
-    /// Gives back, at once, the memory of bytes that were looked at and that nobody else has: the garbage of a large model would be
-    /// hundreds of MB before it is collected.
+    /// Gives back, at once, the memory of bytes that were looked at and that nobody else has, where that can be done: the garbage of a
+    /// large model would be hundreds of MB before it is collected.
     pub fn release(&self, bytes: &Uint8Array) {
         #[cfg(feature = "sharded")]
         if let Source::Chunks { chunks, .. } = &self.source
-            && chunks.guard.is_some()
+            && chunks.is_made_here
         {
             let buffer = bytes.buffer();
             let _ = crate::host::call(&buffer, "transfer", &[&0.into()]); // not in older engines

@@ -141,19 +141,27 @@ impl Writer {
 }
 
 /// What reads some bytes of a shard when it is asked: nothing of it is in memory before. By this connection, while it lives.
-pub fn source(part: &Part<'_>, url: &str, db: &Rc<Connection>) -> JsValue {
+/// For who reads `in_turn` the buffers are made here.
+pub fn source(part: &Part<'_>, url: &str, db: &Rc<Connection>, in_turn: bool) -> JsValue {
     let (name, url, db) = (part.shard.to_owned(), url.to_owned(), Rc::downgrade(db));
     let (offset, bytes) = (part.offset, part.bytes);
     let read = move || -> Promise {
         let (name, url, db) = (name.clone(), url.clone(), db.upgrade());
-        future_to_promise(async move { Ok(read(&name, offset, bytes, &url, db).await?) })
+        future_to_promise(async move { Ok(read(&name, offset, bytes, &url, db, in_turn).await?) })
     };
     let source = Object::new();
     js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
     source.into()
 }
 
-async fn read(name: &str, offset: u64, bytes: u64, url: &str, db: Option<Rc<Connection>>) -> Result<JsValue> {
+async fn read(
+    name: &str,
+    offset: u64,
+    bytes: u64,
+    url: &str,
+    db: Option<Rc<Connection>>,
+    in_turn: bool,
+) -> Result<JsValue> {
     let db = match db {
         Some(db) => db,
         None => Rc::new(catalog::open(url, 0, &Context::default()).await?),
@@ -170,7 +178,28 @@ async fn read(name: &str, offset: u64, bytes: u64, url: &str, db: Option<Rc<Conn
     let is_whole = offset == 0 && size == bytes as f64;
     let part = if is_whole { data } else { host::call(&data, "slice", &ends).map_err(failed)? };
     match js::method(&part, "arrayBuffer") {
+        Some(_) if in_turn => drain(&part, bytes, url).await,
         Some(read) => host::settled(read.call0(&part)).await.map_err(js::storage(url, 0)),
         None => Ok(part),
     }
+}
+
+/// The bytes of a Blob in a buffer of our own, from small pieces: what its `arrayBuffer()` gives, the engine keeps until it collects it, even
+/// when it has been transferred away (4 GB piled up to 2).
+async fn drain(blob: &JsValue, bytes: u64, url: &str) -> Result<JsValue> {
+    let buffer = js::allocate(bytes)?;
+    let (whole, mut at) = (js::view(&buffer)?, 0);
+    let failed = |cause| js::storage(url, 0)(cause);
+    let stream = host::call(blob, "stream", &[]).map_err(failed)?;
+    let reader = host::call(&stream, "getReader", &[]).map_err(failed)?;
+    loop {
+        let step = host::settled(host::call(&reader, "read", &[])).await.map_err(failed)?;
+        let Some(piece) = js::bytes(&js::get(&step, "value")).filter(|piece| piece.length() <= whole.length() - at)
+        else {
+            break;
+        };
+        js::copy_into(&whole, &piece, at)?;
+        at += piece.length();
+    }
+    Ok(if at == whole.length() { buffer } else { buffer.slice_with_end(0, at) }.into())
 }
