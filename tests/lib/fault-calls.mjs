@@ -71,7 +71,6 @@ export const CALLS = [
     waits: ([name, options]) => name === SWEEP && !isShared(options), lasts: ([name]) => name.includes('#') },
   { on: 'LockManager.prototype', call: ['query'], promise: true },
   { on: 'IDBFactory.prototype', call: ['open'], label: ([name]) => name, writes: true, opens: true },
-  { on: 'IDBFactory.prototype', call: ['databases'], promise: true },
   { on: 'IDBDatabase.prototype', call: ['createObjectStore'], label: ([name]) => name, upgrades: true },
   { on: 'IDBDatabase.prototype', call: ['transaction'], label: ([, mode]) => mode, transaction: (_, made) => made },
   { on: 'IDBTransaction.prototype', call: ['objectStore'], label: ([name]) => name, transaction: (self) => self },

@@ -12,7 +12,7 @@ async function work() {
   const removed = await removeModel('indexeddb://gone');
   const urls = Object.keys(await listModels()).sort();
   const loaded = await Promise.all(['indexeddb://kept', 'memory://moved'].map(async (url) => print(await load(url))));
-  const served = await load('/tests/fixtures/converter/layers/model.json', { cache: 'indexeddb://cached' });
+  const served = await load('/tests/fixtures/converter/layers/model.json', { cache: 'indexeddb://cached', joined: true });
   await removeModel('indexeddb://cached');
   const chosen = await load([new File([new Uint8Array(16)], 'w.bin'), new File([JSON.stringify({ modelTopology: {}, weightsManifest:
     [{ paths: ['w.bin'], weights: [{ name: 'w', shape: [4], dtype: 'float32' }] }] })], 'm.json')]);
