@@ -80,14 +80,24 @@ async fn sharded_row(path: &str, cx: &Context) -> Result<Option<Entry>> {
     }
 }
 
-/// Drops the older one of two twins, if it is still that one. If it stays it does no harm: it is older.
-async fn drop_twin(layout: Layout, path: &str, twin: Option<&Entry>, cx: &Context) {
-    let Some(twin) = twin else { return };
-    let which = if twin.damage.is_some() { Which::Any } else { Which::SavedAt(twin.saved()) };
-    let _ = match layout {
+/// Drops what lies at a path in a layout, if it is not later than its twin.
+async fn drop_twin(layout: Layout, path: &str, newer: Option<f64>, cx: &Context) -> Result<()> {
+    let which = Which::NotAfter(newer.unwrap_or(f64::MAX));
+    let dropped = match layout {
         Layout::Record => Records.remove(path, which, &cx.quiet()).await,
         Layout::Sharded => SHARDS.remove(path, which, &cx.quiet()).await,
     };
+    match dropped {
+        Err(failure) if !is_missing(&failure) => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// The same after a commit: if it stays it does no harm, it is older.
+async fn drop_older(layout: Layout, path: &str, newer: Option<&Info>, cx: &Context) {
+    if let Some(newer) = newer {
+        let _ = drop_twin(layout, path, Some(newer.saved), cx).await;
+    }
 }
 
 fn is_corrupt(failure: &Failure) -> bool {
@@ -134,7 +144,9 @@ impl Store for IndexedDb {
                 self.may_replace(path, twin.as_ref(), cx)?;
                 cx.later_than.set(twin.as_ref().and_then(Entry::saved));
                 let info = Records.put(path, model, cx).await?;
-                drop_twin(Layout::Sharded, path, twin.as_ref(), cx).await;
+                if twin.is_some() {
+                    drop_older(Layout::Sharded, path, Some(&info), cx).await;
+                }
                 Ok(info)
             }
             Layout::Sharded => {
@@ -142,7 +154,9 @@ impl Store for IndexedDb {
                 self.may_replace(path, twin.as_ref(), cx)?;
                 cx.later_than.set(twin.as_ref().and_then(Entry::saved));
                 let info = SHARDS.put(path, model, cx).await?;
-                drop_twin(Layout::Record, path, twin.as_ref(), cx).await;
+                if twin.is_some() {
+                    drop_older(Layout::Record, path, Some(&info), cx).await;
+                }
                 Ok(info)
             }
         }
@@ -177,11 +191,11 @@ impl Store for IndexedDb {
         // The older one first: nobody shall see it instead of the newer.
         match twins.newer() {
             Layout::Sharded if which.is(twins.sharded.saved()) => {
-                drop_twin(Layout::Record, path, twins.record.as_ref(), cx).await;
+                drop_twin(Layout::Record, path, twins.sharded.saved(), cx).await?;
                 SHARDS.remove(path, which, cx).await
             }
             Layout::Record if which.is(twins.record.as_ref().and_then(Entry::saved)) => {
-                drop_twin(Layout::Sharded, path, Some(&twins.sharded), cx).await;
+                drop_twin(Layout::Sharded, path, twins.record.as_ref().and_then(Entry::saved), cx).await?;
                 Records.remove(path, which, cx).await
             }
             _ => Ok(None),
@@ -191,15 +205,19 @@ impl Store for IndexedDb {
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
         let source = Twins::of(from, cx).await?;
         if let Some(source) = source.as_ref().filter(|twins| twins.newer() == Layout::Sharded) {
-            drop_twin(Layout::Record, from, source.record.as_ref(), cx).await;
+            drop_twin(Layout::Record, from, source.sharded.saved(), cx).await?;
             return self.link(to, cx, SHARDS.rename(from, to, cx)).await;
         }
-        drop_twin(Layout::Sharded, from, source.as_ref().map(|twins| &twins.sharded), cx).await;
+        if let Some(source) = source {
+            drop_twin(Layout::Sharded, from, source.record.as_ref().and_then(Entry::saved), cx).await?;
+        }
         let twin = sharded_row(to, cx).await?;
         self.may_replace(to, twin.as_ref(), cx)?;
         cx.later_than.set(twin.as_ref().and_then(Entry::saved));
         let info = Records.rename(from, to, cx).await?;
-        drop_twin(Layout::Sharded, to, twin.as_ref(), cx).await;
+        if twin.is_some() {
+            drop_older(Layout::Sharded, to, info.as_ref(), cx).await;
+        }
         Ok(info)
     }
 
@@ -229,7 +247,9 @@ impl IndexedDb {
         self.may_replace(to, twin.as_ref(), cx)?;
         cx.later_than.set(twin.as_ref().and_then(Entry::saved));
         let info = linking.await?;
-        drop_twin(Layout::Record, to, twin.as_ref(), cx).await;
+        if twin.is_some() {
+            drop_older(Layout::Record, to, info.as_ref(), cx).await;
+        }
         Ok(info)
     }
 }

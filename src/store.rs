@@ -75,12 +75,20 @@ pub enum Which {
     Any,
     /// Only the one that was saved at that time, in milliseconds since 1970; `None` when its date is unreadable.
     SavedAt(Option<f64>),
+    /// Only one that was saved then or earlier, or that cannot be loaded.
+    #[cfg(feature = "sharded")]
+    NotAfter(f64),
 }
 
 impl Which {
     /// Whether a model with this date is meant.
     pub fn is(self, saved: Option<f64>) -> bool {
-        self == Which::Any || self == Which::SavedAt(saved)
+        match self {
+            Which::Any => true,
+            Which::SavedAt(then) => then == saved,
+            #[cfg(feature = "sharded")]
+            Which::NotAfter(then) => saved.is_none_or(|saved| saved <= then),
+        }
     }
 }
 

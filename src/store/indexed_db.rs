@@ -116,10 +116,10 @@ impl IndexedDb {
         if info.is_undefined() && !stored {
             return Err(Error::NotFound { url: self.url(path) }.into());
         }
-        if let Which::SavedAt(saved) = which {
+        if which != Which::Any {
             // The date in the model's own record: TF.js may have died between writing the info and the model.
             let record = get(transaction, MODELS, path).await?;
-            if info_of(&record).map(|info| info.saved) != saved {
+            if !which.is(info_of(&record).map(|info| info.saved)) {
                 return Ok(None);
             }
         }

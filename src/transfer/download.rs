@@ -22,6 +22,8 @@ pub struct Download {
     tries: u64,
     /// How many bytes there were at the most when the last try began.
     before: u64,
+    /// Whether any of its bytes have been handed on, also those of a try that failed.
+    has_given: bool,
 }
 
 /// What a download does next.
@@ -49,7 +51,7 @@ impl Download {
     /// Nothing is sent yet.
     pub fn new(url: &str, is_binary: bool) -> Self {
         let (url, file, body) = (url.to_owned(), Received::default(), Body::None);
-        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0 }
+        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0, has_given: false }
     }
 
     /// Sends the request, so that the answer is on its way when it is asked for.
@@ -107,6 +109,7 @@ impl Download {
         match piece {
             Some(piece) => {
                 let new = self.file.count(&piece);
+                self.has_given = true;
                 Ok(Step::Piece(piece, new))
             }
             None => self.file.complete(&self.url).map(|()| Step::End),
@@ -117,7 +120,6 @@ impl Download {
     async fn connect(&mut self, requests: &Requests) -> core::result::Result<bool, Refused> {
         let file = &mut self.file;
         self.before = file.most;
-        let had_some = file.bytes > 0;
         if !file.can_go_on {
             file.restart();
         }
@@ -151,7 +153,7 @@ impl Download {
             }
             file.learn(&response);
             self.body = Body::of(&response, &self.url, requests).await?;
-            return Ok(had_some && file.bytes == 0);
+            return Ok(self.has_given && file.bytes == 0);
         }
     }
 

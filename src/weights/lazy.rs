@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
+use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Bytes of a Blob that are read in one go.
 const SLICE: u64 = 16 << 20;
@@ -98,6 +99,9 @@ impl Chunks {
     pub fn add(&mut self, blob: &JsValue, name: Option<&str>) -> Result<()> {
         let name: Option<Rc<str>> = name.map(Into::into);
         let size = host::size(blob);
+        if size > MAX_SAFE_INTEGER {
+            return Err(wrong_data()); // it only calls itself a Blob
+        }
         let mut start = 0;
         while start < size {
             let end = size.min(start + SLICE);

@@ -50,7 +50,7 @@ impl Writer {
             bytes: 0,
             // Firefox keeps room of what was rolled back while the Blob lives; WebKit refuses Blobs, or lets them slip past the quota.
             is_blob: host::is_chromium(),
-            durability: cx.durability.clone(),
+            durability: cx.durability.clone().or_else(|| Some("strict".to_owned())),
             written: Vec::new(),
             open: None,
             in_flight: VecDeque::new(),

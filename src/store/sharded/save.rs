@@ -16,8 +16,8 @@ use crate::idb::{Connection, Transaction};
 use crate::info::Info;
 use crate::js::{self, Result};
 use crate::locks::{self, Lock};
-use crate::pieces::{self, GATHERED, LARGEST, Layout, Piece};
-use crate::weights::Pull;
+use crate::pieces::{self, GATHERED, LARGEST, Layout};
+use crate::weights::{self, Pull, Weights};
 
 /// Bytes of weights from which on a model is a large one.
 const LARGE: u64 = 32 << 20;
@@ -86,7 +86,7 @@ impl<'a> Save<'a> {
     }
 
     async fn write(&self, model: &mut Model, mut shards: Shards, writer: &mut Writer, cx: &Context) -> Result<Written> {
-        let has_weights = !matches!(model.weights, crate::weights::Weights::None);
+        let has_weights = !matches!(model.weights, Weights::None);
         let cuts = pieces::cuts(model.weight_lengths());
         let pull = model.pull(cx).await?;
         shards.drink(pull, cuts, &self.id, writer, cx).await?;
@@ -106,6 +106,9 @@ impl<'a> Save<'a> {
         cx: &Context,
     ) -> Result<(Info, bool)> {
         let counted = Header::of(artifacts.unchecked_ref())?.info(written.bytes)?;
+        if let Some(expected) = needed.filter(|needed| *needed != written.bytes) {
+            return Err(Error::SizeMismatch { file: "weightData".into(), expected, received: written.bytes }.into());
+        }
         let needed = needed.unwrap_or(written.bytes);
         cx.check()?;
         let durability = cx.durability.as_deref().unwrap_or("strict");
@@ -207,13 +210,19 @@ fn new_id() -> Result<String> {
     Ok(format!("{:x}-{random:016x}", js_sys::Date::now() as u64))
 }
 
+/// A piece of the weights, as views into the source's bytes.
+struct Piece {
+    parts: Vec<Uint8Array>,
+    bytes: u64,
+}
+
 /// The shards of a save: pieces are gathered, and those that lie nowhere yet are written.
 struct Shards {
     layout: Layout,
     key: Key,
     new: Vec<Shard>,
-    /// The pieces that are gathered, each as views into the source's bytes.
-    gathered: Vec<Vec<Uint8Array>>,
+    /// The pieces that are gathered.
+    gathered: Vec<Piece>,
     gathered_bytes: u64,
     /// How many are enough for a shard.
     enough: u64,
@@ -236,40 +245,37 @@ impl Shards {
         writer: &mut Writer,
         cx: &Context,
     ) -> Result<()> {
-        let (mut piece, mut missing) = (Vec::new(), cuts.next().unwrap_or(GATHERED));
-        let mut length = missing;
-        while let Some(mut bytes) = pull.next(cx).await? {
-            while bytes.length() > 0 {
-                let take = missing.min(u64::from(bytes.length())) as u32;
-                piece.push(bytes.subarray(0, take));
-                bytes = bytes.subarray(take, bytes.length());
-                missing -= u64::from(take);
-                if missing == 0 {
-                    self.gather(core::mem::take(&mut piece), length, id, writer, cx).await?;
+        let mut piece = Piece { parts: Vec::new(), bytes: 0 };
+        let mut length = cuts.next().unwrap_or(GATHERED);
+        while let Some(bytes) = pull.next(cx).await? {
+            // Cut before anything is awaited: there is nothing to cut of a buffer that was transferred away meanwhile.
+            let (mut whole, mut at) = (Vec::new(), 0);
+            while at < bytes.length() {
+                let take = (length - piece.bytes).min(u64::from(bytes.length() - at)) as u32;
+                piece.parts.push(bytes.subarray(at, at + take));
+                piece.bytes += u64::from(take);
+                at += take;
+                if piece.bytes == length {
+                    whole.push(core::mem::replace(&mut piece, Piece { parts: Vec::new(), bytes: 0 }));
                     length = cuts.next().unwrap_or(GATHERED);
-                    missing = length;
                 }
             }
+            for piece in whole {
+                self.gather(piece, id, writer, cx).await?;
+            }
         }
-        if !piece.is_empty() {
-            self.gather(piece, length - missing, id, writer, cx).await?;
+        if piece.bytes > 0 {
+            self.gather(piece, id, writer, cx).await?;
         }
         self.write(id, writer, cx).await
     }
 
-    async fn gather(
-        &mut self,
-        piece: Vec<Uint8Array>,
-        bytes: u64,
-        id: &str,
-        writer: &mut Writer,
-        cx: &Context,
-    ) -> Result<()> {
-        if self.gathered_bytes + bytes > LARGEST {
+    async fn gather(&mut self, piece: Piece, id: &str, writer: &mut Writer, cx: &Context) -> Result<()> {
+        if self.gathered_bytes + piece.bytes > LARGEST {
             self.write(id, writer, cx).await?;
         }
+        self.gathered_bytes += piece.bytes;
         self.gathered.push(piece);
-        self.gathered_bytes += bytes;
         if self.gathered_bytes >= self.enough { self.write(id, writer, cx).await } else { Ok(()) }
     }
 
@@ -281,8 +287,11 @@ impl Shards {
         }
         writer.room(cx).await?;
         let (mut parts, mut shard, mut offset) = (Vec::new(), Vec::new(), 0);
-        for piece_parts in core::mem::take(&mut self.gathered) {
-            let piece = Piece { bytes: crate::weights::length(&piece_parts), hash: self.key.hash(&piece_parts) };
+        for Piece { parts: piece_parts, bytes } in core::mem::take(&mut self.gathered) {
+            if weights::length(&piece_parts) != bytes {
+                return Err(Error::argument("weightData", "a buffer was transferred away while it was saved").into());
+            }
+            let piece = pieces::Piece { bytes, hash: self.key.hash(&piece_parts) };
             if !self.layout.reuse(piece) {
                 self.layout.write(piece, offset);
                 offset += piece.bytes;

@@ -64,7 +64,7 @@ pub async fn sweep(cx: &Context) -> Result<u64> {
     let files = opfs::list("opfs://").await?;
     let held = locks::held(cx).await;
     let db = catalog::open("tfpersist", 0, cx).await?;
-    let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
+    let transaction = db.write_with(&catalog::ALL, Some("strict"))?;
     let outcome = Needs::look(&transaction, held).await;
     let outcome = match outcome {
         Ok(needs) => needs.sweep(&transaction).await.map(|freed| (needs, freed)),

@@ -10,11 +10,14 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::exception;
 use crate::context::Context;
-use crate::host::{self, Host};
+use crate::host::{self, Alarm, Host};
 use crate::js::{self, Result};
 
 /// For where the worker's own file is not to be had: another origin's, not copied by a bundler, no npm package.
 const SCRIPT: &str = include_str!("../../../../js/worker.js");
+
+/// Milliseconds that a worker may take to start.
+const PATIENCE: u32 = 10_000;
 
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -88,7 +91,11 @@ fn begin() -> Started {
     if STARTED.with_borrow(|started| matches!(started, Started::Not)) {
         let known = future_to_promise(async {
             let started = start().await;
-            STARTED.set(started.map_or_else(Started::Never, Started::There));
+            STARTED.set(match started {
+                Ok(agent) if agent.0.state.borrow().ended.is_some() => Started::Not,
+                Ok(agent) => Started::There(agent),
+                Err(cause) => Started::Never(cause),
+            });
             Ok(JsValue::UNDEFINED)
         });
         STARTED.set(Started::Begun(known));
@@ -133,8 +140,13 @@ async fn meet(worker: Host<JsValue>) -> Host<Agent> {
     for (event, listener) in [("message", &hear), ("error", &end), ("messageerror", &end)] {
         host::call(&worker, "addEventListener", &[&event.into(), listener])?;
     }
-    host::settled(Ok(there.into())).await?;
-    Ok(agent)
+    let alarm = Alarm::new(PATIENCE);
+    host::settled(Ok(Promise::race(&Array::of2(&there, &alarm.rings)).into())).await?;
+    if agent.0.state.borrow().abilities.is_object() {
+        return Ok(agent);
+    }
+    let _ = host::call(&worker, "terminate", &[]);
+    Err(exception("TimeoutError", "the worker of opfs:// does not say that it is there"))
 }
 
 impl Agent {
