@@ -70,6 +70,7 @@ pub fn code(outcome: &Result<JsValue, JsValue>) -> String {
 }
 
 /// Whether there is an OPFS here. Where there is none (WebKitGTK), `opfs://` has to say so.
+#[allow(dead_code)] // Node asks no engine
 pub async fn has_opfs() -> bool {
     let has_one = js("typeof globalThis.navigator?.storage?.getDirectory === 'function'", &[]) == true;
     if !has_one {
