@@ -9,11 +9,11 @@ import { KINDS } from '../lib/faults.mjs';
 
 const PART = 'In browsers';
 
-/** Plays one scene in the page that `openIn` gave; with the larger build, which a failure would otherwise have fetched in the middle. */
+/** Plays one scene in the page that `openIn` gave. */
 const inPage = (page, scene) => page.evaluate(async (scene) => {
   const { install, play } = await T.faults();
   const lib = await T.library('tfpersist');
-  await lib.default({ transfers: true });
+  await lib.default();
   install();
   return play(lib, scene);
 }, scene);

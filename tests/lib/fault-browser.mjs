@@ -37,8 +37,8 @@ const here = (lib) => ({
   residue: ({ after, scene }) => (scene.empty && isEmpty(after) ? 'old intact, an empty database' : undefined),
 });
 
-/** All attempts of a scene. */
-export const play = (lib, scene) => playIn(here(lib), scene);
+/** All attempts of a scene, with the small build: the entry would go over to the larger one when it cannot tell whether there are shards. */
+export const play = async (lib, scene) => playIn(here({ ...lib, ...await import('/pkg/tfpersist.js') }), scene);
 
 const NAMES = /[0-9a-f]{11}-[0-9a-f]{16}-\d+|hash:[0-9a-f]+/g; // of shards, and what is hashed with the origin's secret
 

@@ -5,7 +5,7 @@ import { install } from './faults.mjs';
 const lib = await import('/pkg/index.js');
 install();
 self.onmessage = async ({ data: scene }) => {
-  await lib.default({ transfers: true });
+  await lib.default(scene.isSharded ? { transfers: true } : undefined);
   postMessage(await (scene.isSharded ? playInShards : play)(lib, scene).then((rows) => ({ rows }), (error) => ({ error: String(error.stack ?? error) })));
 };
 postMessage('ready');
