@@ -67,12 +67,16 @@ const written = new Map(); // what Chromium's page finds is what the table says
 const NAMES = [...IN_PAGE, ...IN_TRANSIT, ...IN_SHARDS, ...IN_FILES].map(({ name }) => name);
 after(() => { if (UPDATE && written.size > 0) write(PART, written, NAMES); });
 
-async function compare(page, play, scene, isFirst) {
+/** Only Chromium stores shards as Blobs: without the call that makes one, and the numbers after it. */
+const withoutBlobs = (text) => text.split('\n').filter((line) => !line.includes('| new Blob |')).map((line) => line.replace(/^\| [\d–]+/, '|')).join('\n');
+
+async function compare(page, play, scene, { isFirst, isBlobs }) {
   const rows = await play(page, scene);
   assert.deepEqual(faults(scene.name, rows), []);
   const found = markdown(rows, KINDS);
   if (UPDATE && isFirst) written.set(scene.name, found);
-  assert.equal(found, (UPDATE && written.get(scene.name)) || said(PART, scene.name), `tests/fault-table.md, ${scene.name}`);
+  const expected = (UPDATE && written.get(scene.name)) || said(PART, scene.name);
+  assert.equal(...[found, expected].map(isBlobs ? (text) => text : withoutBlobs), `tests/fault-table.md, ${scene.name}`);
 }
 
 /** Between stores no call is made that is not made within one: Chromium's page alone will do for them. */
@@ -100,7 +104,7 @@ for (const [engine, where, play, all] of PLAYED.filter(isPlayed)) {
       page ??= await openIn(engine);
       let ok = false;
       await t.test(scene.name, async () => {
-        await compare(page, play, scene, engine === 'chromium' && (play !== inWorker || scene.isSharded));
+        await compare(page, play, scene, { isFirst: engine === 'chromium' && (play !== inWorker || scene.isSharded), isBlobs: engine === 'chromium' });
         ok = true;
       });
       if (!ok) page = await page.close(); // one that hangs is of no use any more

@@ -89,8 +89,10 @@ export const CALLS = [
   { on: 'StorageManager.prototype', call: ['getDirectory'], promise: true },
   { on: 'FileSystemDirectoryHandle.prototype', call: ['getDirectoryHandle', 'getFileHandle'], label: ([name]) => save(name), promise: true, writes: true },
   { on: 'FileSystemDirectoryHandle.prototype', call: ['removeEntry'], label: ([name]) => save(name), promise: true },
-  { on: 'FileSystemDirectoryHandle.prototype', call: ['entries', 'keys', 'values'],
-    note: (files, _, wrapMethod) => wrapMethod(files, 'next', { promise: true }) },
+  { on: 'FileSystemDirectoryHandle.prototype', call: ['entries', 'values'], note: (files, _, wrapMethod) => wrapMethod(files, 'next', { promise: true }) },
+  // A save looks at the names while it begins.
+  { on: 'FileSystemDirectoryHandle.prototype', call: ['keys'], aside: true,
+    note: (files, _, wrapMethod) => wrapMethod(files, 'next', { promise: true, aside: true, label: () => 'of keys' }) },
   { on: 'FileSystemFileHandle.prototype', call: ['getFile', 'createSyncAccessHandle'], label: (_, self) => pathOf(self), promise: true },
   { on: 'FileSystemFileHandle.prototype', call: ['createWritable', 'move'], label: (_, self) => pathOf(self), promise: true, writes: true },
   { on: 'FileSystemSyncAccessHandle.prototype', call: ['write'], writes: true, fail: { quota: writesHalf } },

@@ -69,14 +69,23 @@ function kindsOf(spec, self, made) {
   return isTwice ? ['exception'] : KINDS.filter((kind) => can[kind]);
 }
 
+/** Counts a call, by its name and how often it was made: calls that run side by side come in any order. Gives its place. */
+function counted(call) {
+  const { calls } = armed;
+  const number = calls.filter(({ name }) => name === call.name).length;
+  return calls.push({ ...call, key: `${call.name} #${number}` }) - 1;
+}
+
+const isPlanned = (at) => armed.plan.after === undefined && armed.plan.key === armed.calls[at].key;
+
 /** What happens at the end of a writing transaction: its last request succeeds, and it is complete. Two calls more. */
 function watchEnd(transaction) {
   transaction.addEventListener('complete', () => {
     if (!armed || transaction.last === undefined) return;
     const signal = armed.isOver ? [] : ['signal'];
-    armed.calls.push({ name: '(the last request succeeds)', kinds: ['abort', ...signal], after: transaction.last });
-    const at = armed.calls.push({ name: '(complete)', kinds: signal }) - 1;
-    if (armed.plan.at === at) armed.controller.abort(REASON);
+    counted({ name: '(the last request succeeds)', kinds: ['abort', ...signal], after: armed.calls[transaction.last].key });
+    const at = counted({ name: '(complete)', kinds: signal });
+    if (isPlanned(at)) armed.controller.abort(REASON);
   });
 }
 
@@ -113,15 +122,15 @@ function calledNow(spec, name, self, args, go) {
   if (!armed || (spec.only && !spec.only(args))) return spec.always ? spec.always(go()) : go();
   const { plan, calls, isOver } = armed;
   const label = [name, (spec.label ?? nothing)(args, self) || spec.request && self.name].filter(Boolean).join(' ');
-  const at = calls.push({ name: label, harmless: spec.harmless }) - 1;
+  const at = counted({ name: label, harmless: spec.harmless, aside: spec.aside });
   if (plan.base === label && !armed.based) { // the condition under which the whole verb runs
     armed.based = true;
     calls[at].kinds = [];
     return FAIL.quota({ spec });
   }
-  if (plan.at === at && plan.after === undefined) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go, originals });
+  if (isPlanned(at)) return (spec.fail?.[plan.kind] ?? FAIL[plan.kind])({ spec, self, args, go, originals });
   const made = go();
-  if (plan.after === at) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
+  if (plan.after === calls[at].key) made.addEventListener('success', () => FAIL[plan.kind]({ spec, self, args, go: () => made }));
   spec.note?.(made, self, wrapMethod);
   calls[at].kinds = kindsOf(spec, self, made).filter((kind) => !(isOver && kind === 'signal')); // nobody hears it any more
   if (globalThis.IDBTransaction) remember(spec, self, made, at);
@@ -192,7 +201,7 @@ async function sweeps(state, counts) {
 }
 
 /**
- * Does `work(signal)`, of which the call `plan.at` fails; without a plan all succeed. Gives the calls that were made, and what came of
+ * Does `work(signal)`, of which the call `plan.key` fails, or what follows the answer of `plan.after`; without a plan all succeed. Gives the calls that were made, and what came of
  * it: `{ value }`, `{ error }`, or neither when it hangs; and the rejections that nobody handled. Sweeps that nobody waits for come
  * afterwards, so that the order of calls is the same each time; with `plan.sweeps` their calls count.
  */
@@ -211,7 +220,17 @@ export async function run(work, plan = {}) {
   return { calls: state.calls, outcome, unhandled };
 }
 
+/** The calls in the order of the table: those that a save makes aside before its own first one, which is random numbers under a lock. */
+export function inOrder(calls) {
+  const aside = calls.filter((call) => call.aside);
+  const own = calls.filter((call) => !call.aside);
+  if (aside.length === 0) return calls;
+  const id = own.findIndex(({ name }) => name === 'getRandomValues');
+  const begin = own.findLastIndex(({ name }, at) => at < id && name.startsWith('request'));
+  return [...own.slice(0, begin), ...aside, ...own.slice(begin)];
+}
+
 /** The plans for the calls that an undisturbed run made: each call, each way to fail. */
 export function plans(calls) {
-  return calls.flatMap(({ kinds, after }, at) => kinds.map((kind) => ({ row: at, kind, ...(after === undefined ? { at } : { at: after, after }) })));
+  return calls.flatMap(({ kinds, key, after }, row) => kinds.map((kind) => ({ row, kind, ...(after === undefined ? { key } : { after }) })));
 }
