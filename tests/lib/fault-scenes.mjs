@@ -71,6 +71,8 @@ export const IN_SHARDS = [
   ...[['shards', 'opfs'], ['opfs', 'shards'], ['opfs', 'indexeddb']].map((pair) => ({ ...between(...pair)[1], kinds: ['exception'] })),
 ].map((scene) => ({ ...scene, isSharded: true, options: ['sweep', 'listModels', 'load', 'verify'].includes(scene.verb) ? {} : { durability: 'relaxed' } }));
 
+/** Those that begin in files, so that there is a test for either half. */
+export const isInFiles = ({ name }) => name.startsWith('opfs');
 /** A few of them for Firefox. */
 export const FEW_IN_SHARDS = IN_SHARDS.filter(({ name }) => /m( in shards)?: (save, over a model|remove)$/.test(name));
 /** A worker writes and reads files with its own handles. */

@@ -6,8 +6,8 @@ const TABLE = fileURLToPath(new URL('../fault-table.md', import.meta.url));
 const INTRO = `# What a failure at each step does
 
 For every call that a verb makes to its host, in order, the verb was run with exactly that call failing, and everything that is stored was compared
-before and after, byte for byte. \`tests/interop/fault-table.test.mjs\` (Chromium, in a page and in a worker; Firefox must give the same) and
-\`fault-table-node.test.mjs\` (\`file://\`) count the calls, run each failure and compare this file with what they find; \`UPDATE=1\` writes it.
+before and after, byte for byte. \`tests/interop/fault-table*.test.mjs\` (Chromium, in a page and in a worker; Firefox must give the same; Node for \`file://\`)
+count the calls, run each failure and compare this file with what they find; \`UPDATE=1\` writes it.
 
 Ways to fail: *exception*, the call throws or its promise rejects; *quota*, with QuotaExceededError or ENOSPC (of a file half is written);
 *abort*, the transaction is aborted right after it; *request*, its answer is an error event; *lost*, it does its work and then rejects;
@@ -23,7 +23,9 @@ died: they cost room, nobody sees them, and the next sweep removes them. So afte
 and no save under way that is nobody's. The sweep of which nobody waits is held back until the verb has settled (its calls stand last, where they are counted:
 below *remove* and *sweep*). A read, \`load\`, \`list\` or \`verify\`, changes nothing: *as it is*, or \`damage\`, the row that tells of it. In a page, files are written by a worker:
 \`postMessage to the worker\` fails there as its answer would; a worker's own calls are under *in a worker*. That an older record stays when a newer model in shards has
-replaced it does no harm: the newer one counts, and the next write removes it.
+replaced it does no harm: the newer one counts, and the next write removes it. An object store and the request to it are one step: in the catalog, the request alone is
+aborted or interrupted. Moves between stores make the calls of a load, a save and a removal, so there only exceptions are tried. What is asked only once in a
+page (which databases there are, the worker that writes files) is in \`once.test.mjs\`. Only Chromium makes Blobs of shards in IndexedDB.
 
 What is named besides could not be helped. An empty database: it was made for the save. A file that *stays*: it was the call that should have removed
 it that failed, or what would tell whether anybody needs it could not be read; a later save then finds it by what lies beside it (*.tmp*). Shards that stay on a server: they are named by their checksum, and no model.json

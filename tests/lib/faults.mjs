@@ -220,14 +220,14 @@ export async function run(work, plan = {}) {
   return { calls: state.calls, outcome, unhandled };
 }
 
-/** The calls in the order of the table: those that a save makes aside before its own first one, which is random numbers under a lock. */
+/** The calls in the order of the table: all that a save has asked for aside before its own first one, which is random numbers under a lock. */
 export function inOrder(calls) {
   const aside = calls.filter((call) => call.aside);
-  const own = calls.filter((call) => !call.aside);
   if (aside.length === 0) return calls;
+  const own = calls.filter((call) => !call.aside);
   const id = own.findIndex(({ name }) => name === 'getRandomValues');
   const begin = own.findLastIndex(({ name }, at) => at < id && name.startsWith('request'));
-  return [...own.slice(0, begin), ...aside, ...own.slice(begin)];
+  return [...own.slice(0, begin), ...own.slice(begin + 1, id), ...aside, own[begin], ...own.slice(id)];
 }
 
 /** The plans for the calls that an undisturbed run made: each call, each way to fail. */
