@@ -1,7 +1,7 @@
 // The crash driver: saves, copies, moves and removals that are reloaded or killed in the middle, in real browsers and in Node,
 // and what is found afterwards: the whole old state or the whole new one. Columns of the table: see report.mjs.
 // The same on TF.js's own tf.io is the control: it must be torn.
-// KILLS=n rounds (default 40), SEED=s, ENGINES="chromium firefox" (or none: Node alone), ONLY="12 c3" runs only these rounds of the same plan, VERBOSE=1.
+// KILLS=n rounds (default 40), SEED=s, ENGINES="chromium firefox" (or none: Node alone), STORES="opfs shards" only these stores, ONLY="12 c3" runs only these rounds of the same plan, VERBOSE=1.
 import fs from 'node:fs';
 import { serve } from '../../scripts/serve.mjs';
 import { print } from '../lib/artifacts.mjs';
@@ -71,7 +71,8 @@ function tell(result) {
   console.log(`${isBad ? 'FAILED ' : ''}${describe(round, result)}: ${[...columns(result)].join(', ')}${took}`);
   for (const [column, words] of wrongs) console.log(`      ${column}: ${words}`);
   if (!isBad) return;
-  console.log(`      again: KILLS=${KILLS} SEED=${SEED} ENGINES="${ENGINES.join(' ') || 'none'}" ONLY=${round.id} make test-crash`);
+  const stores = process.env.STORES ? ` STORES="${process.env.STORES}"` : '';
+  console.log(`      again: KILLS=${KILLS} SEED=${SEED} ENGINES="${ENGINES.join(' ') || 'none'}" ONLY=${round.id}${stores} make test-crash`);
 }
 
 /** All rounds of one engine, on one profile. */
