@@ -189,9 +189,10 @@ export type QuantizedDType = 'float16' | 'uint16' | 'uint8';
 /** Options of `save` and `copyModel` that change the numbers. */
 export interface QuantizeOptions {
   /**
-   * Store float32 weights in fewer bits; TF.js makes float32 of them when it loads the model. A function says it for each weight, by its spec; `null`
-   * or nothing leaves it as it is. Weights of other types, and those that are quantised already, are passed on. NaN and infinite numbers have a
-   * place in `'float16'` only: ERR_INVALID_ARGUMENT. A stream that is read once is held in memory, quantised, for `'uint16'` and `'uint8'`.
+   * Store float32 weights in fewer bits; TF.js makes float32 of them when it loads the model. A function says it for each weight, by its spec;
+   * `null` or nothing leaves it as it is (the optimizer's state has `group: 'optimizer'`). Weights of other types, and those that are quantised
+   * already, are passed on. NaN and infinite numbers have a place in `'float16'` only, and finite ones from 65520 on not there:
+   * ERR_INVALID_ARGUMENT, and nothing is replaced. A stream that is read once is held in memory, quantised, for `'uint16'` and `'uint8'`.
    * @example const { quantized } = await save(model, 'indexeddb://m', { quantize: (spec) => (spec.shape.length > 1 ? 'uint8' : null) });
    */
   quantize?: QuantizedDType | ((spec: WeightSpec) => QuantizedDType | null | undefined);

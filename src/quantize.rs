@@ -4,6 +4,9 @@ use half::f16;
 
 use crate::dtype::QuantizedDType;
 
+#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), path = "quantize/no_simd.rs")]
+mod simd;
+
 /// Smallest and largest of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
@@ -21,9 +24,11 @@ impl Default for Range {
 impl Range {
     /// Looks at more of them.
     pub fn see(&mut self, numbers: &[[u8; 4]]) {
+        let (fours, rest) = by_four(numbers);
+        let (mut min, mut max, has_nan) = simd::range(fours, (self.min, self.max));
+        let mut has_nan = self.has_nan | has_nan;
         // Comparisons, not `f32::min`: those are no instruction of wasm's.
-        let Self { mut min, mut max, mut has_nan } = *self;
-        for number in numbers {
+        for number in rest {
             let number = f32::from_le_bytes(*number);
             min = if number < min { number } else { min };
             max = if number > max { number } else { max };
@@ -93,18 +98,28 @@ impl Quantizer {
     pub fn quantize(&self, numbers: &[[u8; 4]], stored: &mut Vec<u8>) -> f64 {
         stored.clear();
         stored.resize(numbers.len() * self.dtype().size() as usize, 0);
-        match *self {
-            Quantizer::Affine { dtype: QuantizedDType::Uint8, min, scale, max } => {
-                let step = |number| affine(number, min, scale, max);
-                each(numbers, stored.as_chunks_mut().0, step, |stored| [stored as u8])
-            }
-            Quantizer::Affine { min, scale, max, .. } => {
-                let step = |number| affine(number, min, scale, max);
-                each(numbers, stored.as_chunks_mut().0, step, u16::to_le_bytes)
-            }
-            Quantizer::Half => each(numbers, stored.as_chunks_mut().0, half, u16::to_le_bytes),
+        let Quantizer::Affine { dtype, min, scale, max } = *self else {
+            return each(numbers, stored.as_chunks_mut().0, half, u16::to_le_bytes);
+        };
+        let (fours, rest) = by_four(numbers);
+        let (simd, step) = (simd::Affine::new(min, scale, max), |number| affine(number, min, scale, max));
+        if dtype == QuantizedDType::Uint8 {
+            let (places, others) = stored.split_at_mut(fours.len() * 4);
+            let worst = simd.bytes(fours, places.as_chunks_mut().0);
+            each(rest, others.as_chunks_mut().0, step, |stored| [stored as u8]).max(worst)
+        } else {
+            let (places, others) = stored.split_at_mut(fours.len() * 8);
+            let worst = simd.words(fours, places.as_chunks_mut().0);
+            each(rest, others.as_chunks_mut().0, step, u16::to_le_bytes).max(worst)
         }
     }
+}
+
+/// Four numbers each for SIMD, where there is some, and the rest.
+fn by_four(numbers: &[[u8; 4]]) -> (&[simd::Four], &[[u8; 4]]) {
+    let fours = if simd::IS_THERE { numbers.len() / 4 } else { 0 };
+    let (fours, rest) = numbers.split_at(fours * 4);
+    (fours.as_flattened().as_chunks().0, rest)
 }
 
 /// What is stored for a number, and what comes back.

@@ -1,5 +1,6 @@
 // The option `quantize`: TF.js trains, we store fewer bits, TF.js loads them, and no number is further off than the SaveResult says.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { test } from 'node:test';
 import { open } from '../lib/suite.mjs';
 
@@ -119,5 +120,100 @@ test('what cannot be quantised is refused before anything is written', async () 
   for (const [name, code] of Object.entries(out)) {
     assert.equal(code, name.endsWith('is') ? '1,2' : name.endsWith('thrown') ? 'MINE' : 'ERR_INVALID_ARGUMENT', name);
   }
+  await page.close();
+});
+
+test("every number is stored as TF.js's own converter stores it", async () => {
+  // The numbers of tests/fixtures/quantize.txt, one weight a line, in one model.
+  const lines = fs.readFileSync(new URL('../fixtures/quantize.txt', import.meta.url), 'utf8').trim().split('\n').map((line) => line.split(' '));
+  const page = await open();
+  const stored = await page.evaluate(async (cases) => {
+    const { save, load } = await T.library('tfpersist');
+    const bytes = cases.map(([, , , numbers]) => Uint8Array.from(numbers.match(/../g), (byte) => parseInt(byte, 16)));
+    const weightSpecs = bytes.map(({ length }, i) => ({ name: `${cases[i][0]} ${i}`, shape: [length / 4], dtype: 'float32' }));
+    const weightData = await new Blob(bytes).arrayBuffer();
+    // In one buffer, and in pieces that end inside of numbers.
+    const pieces = Array.from({ length: Math.ceil(weightData.byteLength / 37) }, (_, i) => weightData.slice(37 * i, 37 * (i + 1)));
+    const { weightSpecs: specs, weightData: all } = await (async (quantize) => {
+      await save({ modelTopology: {}, weightSpecs, weightData: pieces }, 'memory://pieces', { quantize });
+      await save({ modelTopology: {}, weightSpecs, weightData }, 'memory://whole', { quantize });
+      const [a, b] = [await load('memory://pieces'), await load('memory://whole')];
+      if (JSON.stringify(a.weightSpecs) !== JSON.stringify(b.weightSpecs) || T.hex(a.weightData) !== T.hex(b.weightData)) throw new Error('they differ');
+      return b;
+    })(({ name }) => name.split(' ')[0]);
+    const bits = (number) => T.hex(new Float64Array([number ?? 0]).buffer);
+    let offset = 0;
+    return specs.map(({ shape, quantization: { dtype, min, scale } }) => {
+      const part = all.slice(offset, offset += shape[0] * (dtype === 'uint8' ? 1 : 2));
+      return [dtype, bits(min), bits(scale), T.hex(part)];
+    });
+  }, lines);
+  assert.equal(lines.length, 45);
+  // Of zero the converter stores -0 now and then; JSON has none.
+  const plain = (min) => (min === '0000000000000080' ? '0000000000000000' : min);
+  assert.deepEqual(stored, lines.map(([dtype, min, scale, , bytes]) => [dtype, plain(min), scale, bytes]));
+  await page.close();
+});
+
+for (const dtype of Object.keys(STEPS)) {
+  test(`${dtype}: a copy of what the converter wrote is what the converter writes with --quantize_${dtype}`, async () => {
+    const page = await open();
+    const [ours, theirs] = await page.evaluate(async (type) => {
+      const { load, copyModel } = await T.library('tfpersist');
+      const folder = '/tests/fixtures/converter';
+      await copyModel(`${folder}/layers/model.json`, 'memory://c', { quantize: type });
+      const models = [await load('memory://c'), await load(`${folder}/layers-${type}/model.json`)];
+      return models.map(({ weightSpecs, weightData }) => [JSON.stringify(weightSpecs), T.hex(T.join(weightData))]);
+    }, dtype);
+    assert.ok(ours[1].length > 300);
+    assert.deepEqual(ours, theirs);
+    await page.close();
+  });
+}
+
+test('downloads and handlers get the quantised model, and the answer of a handler stays its own', async () => {
+  const page = await open();
+  const out = await page.evaluate(async () => {
+    const { save } = await T.library('tfpersist');
+    const model = T.deepFreeze({ ...T.plain('q', 3, 4000), weightData: T.numbers(3, 1000).buffer });
+    const before = T.hex(model.weightData);
+    const files = await T.clicked(() => save(model, 'downloads://q', { quantize: 'float16', shardBytes: 1000 }));
+    const answer = Object.freeze({ modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: 'JSON' }, mine: true });
+    let given;
+    const saved = await save(model, { save: async (artifacts) => { given = artifacts; return answer; } }, { quantize: 'float16' });
+    const json = JSON.parse(new TextDecoder().decode(Uint8Array.from(files.at(0)[2].match(/../g), (byte) => parseInt(byte, 16))));
+    return {
+      names: files.map(([name]) => name), shards: files.slice(1).map(([, , bytes]) => bytes).join(''), handed: T.hex(T.join(given.weightData)),
+      specs: [json.weightsManifest[0].weights, given.weightSpecs], saved, answer, unchanged: T.hex(model.weightData) === before,
+    };
+  });
+  assert.deepEqual(out.names, ['q.json', 'q.group1-shard1of2.bin', 'q.group1-shard2of2.bin']);
+  assert.equal(out.shards.length, 2 * 2000);
+  assert.equal(out.shards, out.handed);
+  assert.deepEqual(out.specs[0], out.specs[1]);
+  assert.deepEqual(out.specs[0][0].quantization, { dtype: 'float16', original_dtype: 'float32' });
+  assert.deepEqual({ ...out.saved, quantized: undefined }, { ...out.answer, quantized: undefined });
+  assert.deepEqual([out.saved.quantized.bytes, out.saved.quantized.originalBytes], [2000, 4000]);
+  assert.ok(out.unchanged);
+  await page.close();
+});
+
+test('a number that float16 would make infinite is refused, and the old model stays', async () => {
+  const page = await open();
+  const out = await page.evaluate(async () => {
+    const { save, load } = await T.library('tfpersist');
+    const model = (...numbers) => ({ modelTopology: {}, weightSpecs: [{ name: 'wide', shape: [2], dtype: 'float32' }], weightData: new Float32Array(numbers).buffer });
+    const rows = [];
+    for (const [url, layout] of [['indexeddb://m'], ['indexeddb://n', 'sharded'], ['opfs://m'], ['memory://m'], ['localstorage://m']]) {
+      const options = layout ? { layout } : {};
+      await save(model(1, 2), url, options);
+      const { error } = await T.attempt(() => save(model(1, -65520), url, { quantize: 'float16', ...options }));
+      rows.push([error?.code, error?.message.includes('"wide"'), ...new Float32Array((await load(url, { joined: true })).weightData)]);
+      const { quantized } = await save(model(-Infinity, 65519), url, { quantize: 'float16', ...options });
+      rows.push([quantized.maxError]);
+    }
+    return rows;
+  });
+  assert.deepEqual(out, Array(5).fill([['ERR_INVALID_ARGUMENT', true, 1, 2], [15]]).flat());
   await page.close();
 });
