@@ -55,7 +55,7 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
                 cx.check()?;
                 web_sys::console::error_1(&failure.into());
             }
-            fresh.model()
+            fresh.into_model()
         }
         (Err(failure), _) => Err(failure),
         (Ok(None), None) => Err(Error::NotFound { url: http.url.clone() }.into()),
@@ -64,11 +64,10 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
 
 /// The model of an entry; the server's, if only the reading of it shows that it cannot be read.
 async fn kept(entry: Entry, source: &Route, cx: &Context) -> Result<Model> {
-    let mut model = entry.model()?;
     if cx.flag("stream")? {
-        return Ok(model);
+        return entry.into_model();
     }
-    match model.pieces(cx).await {
+    match entry.model()?.pieces(cx).await {
         Ok(weights) => Entry { weights: weights.map_or(Weights::None, Weights::Parts), ..entry }.model(),
         Err(failure) => {
             cx.check()?;
@@ -123,9 +122,10 @@ impl Entry {
         Ok(Self { artifacts, weights, url: absolute(&http.url), digest: fetched.digest.clone(), versions })
     }
 
-    /// What is stored, if it is a copy.
+    /// What is stored, if it is a copy. As long as it lives, so does what it is read from.
     fn of(model: Model) -> Option<Self> {
-        let weights = model.weights.again()?; // what can be read only once is no copy of ours
+        model.weights.again()?; // what can be read only once is no copy of ours
+        let weights = model.weights;
         let artifacts = model.header.with_weights(None);
         let from = js::get_some(&artifacts, FIELD)?;
         let _ = js_sys::Reflect::delete_property(&artifacts, &FIELD.into());
@@ -145,15 +145,23 @@ impl Entry {
         self.build(&artifacts)
     }
 
-    /// The model as its source has it.
+    /// The model as its source has it; what it is read from is kept by the entry alone.
     fn model(&self) -> Result<Model> {
         self.build(&self.artifacts)
     }
 
     fn build(&self, artifacts: &Object) -> Result<Model> {
-        let weights = self.weights.again().unwrap_or(Weights::None);
-        let mut model = Model::new(Header::of(artifacts)?, weights)?;
-        model.is_counted = true;
-        Ok(model)
+        counted(artifacts, self.weights.again().unwrap_or(Weights::None))
     }
+
+    /// The same, and the entry is used up.
+    fn into_model(self) -> Result<Model> {
+        counted(&self.artifacts, self.weights)
+    }
+}
+
+fn counted(artifacts: &Object, weights: Weights) -> Result<Model> {
+    let mut model = Model::new(Header::of(artifacts)?, weights)?;
+    model.is_counted = true;
+    Ok(model)
 }

@@ -70,7 +70,13 @@ async fn request(name: &str, mode: &str, cx: &Context) -> Result<Lock> {
     }
 }
 
-/// The names of all locks that are held in this origin; `None` where there are no locks.
+/// Whether there are locks here.
+#[cfg(feature = "sharded")]
+pub fn exist() -> bool {
+    js::method(&manager(), "request").is_some()
+}
+
+/// The names of all locks that are held in this origin; `None` where nobody tells.
 pub async fn held(cx: &Context) -> Option<Vec<String>> {
     let locks = manager();
     let query = js::method(&locks, "query")?;

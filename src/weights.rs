@@ -50,7 +50,10 @@ impl Weights {
             return Self::of_data(&data);
         }
         match js::method(artifacts, "getWeightStream") {
+            #[cfg(feature = "sharded")]
             Some(open) => Self::of_stream(&open.call0(artifacts).map_err(js::thrown)?),
+            #[cfg(not(feature = "sharded"))]
+            Some(_) => Err(js::needs_more()), // before it is opened: that can be done once
             None => Ok(Weights::None),
         }
     }

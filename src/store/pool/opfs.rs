@@ -3,7 +3,7 @@
 //! Only dedicated workers have sync access handles, which are three times as fast as streams. So a page writes and reads through a worker
 //! of its own ([`agent`]), and a dedicated worker with its own hands ([`hand`]), as everybody does where no worker can be started.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -184,38 +184,32 @@ fn sliced(part: &Uint8Array) -> Result<Vec<ArrayBuffer>> {
     (0..part.length()).step_by(SLICE as usize).map(slice).collect()
 }
 
-/// Names and lengths of all files; none where there is no such file system.
+/// Begins to look at all files: their names and lengths. None where there is no such file system.
+pub fn files_soon(url: &str) -> Promise {
+    let url = url.to_owned();
+    let files = future_to_promise(async move {
+        match folder(false, &url, 0).await {
+            Ok(Some(folder)) => Ok(listed(&folder).await?.into()),
+            Ok(None) => Ok(Array::new().into()),
+            Err(failure) if matches!(failure.error(), Some(Error::NotSupported { .. })) => Ok(Array::new().into()),
+            Err(failure) => Err(failure.into()),
+        }
+    });
+    handled(&files);
+    files
+}
+
+/// The files that were looked at.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub async fn list(url: &str) -> Result<Vec<(String, u64)>> {
-    match folder(false, url, 0).await {
-        Ok(Some(folder)) => listed(&folder).await.map_err(js::storage(url, 0)),
-        Ok(None) => Ok(Vec::new()),
-        Err(failure) if matches!(failure.error(), Some(Error::NotSupported { .. })) => Ok(Vec::new()),
-        Err(failure) => Err(failure),
-    }
-}
-
-/// Begins to ask for the names of all files.
-pub fn names_soon(url: &str) -> Promise {
-    let url = url.to_owned();
-    let names = future_to_promise(async move {
-        let Some(folder) = folder(false, &url, 0).await? else { return Ok(Array::new().into()) };
-        let names = all(&folder, "keys").await.map_err(js::storage(&url, 0))?;
-        Ok(names.into_iter().collect::<Array>().into())
-    });
-    handled(&names);
-    names
-}
-
-/// The names that were asked for.
-///
-/// # Errors
-/// [`Error::NotSupported`], [`Error::Storage`], as JavaScript has them.
-pub async fn names(asked: Promise) -> Result<Vec<String>> {
-    let names = host::settled(Ok(asked.into())).await.map_err(js::thrown)?;
-    Ok(js::items(&names).iter().filter_map(js::text).collect())
+pub async fn files(looked_at: Promise, url: &str) -> Result<HashMap<String, u64>> {
+    let files = host::settled(Ok(looked_at.into())).await.map_err(js::storage(url, 0))?;
+    let file = |file: &JsValue| {
+        let [name, length] = <[JsValue; 2]>::try_from(js::items(file)).ok()?;
+        Some((js::text(&name)?, length.as_f64()? as u64))
+    };
+    Ok(js::items(&files).iter().filter_map(file).collect())
 }
 
 async fn all(folder: &JsValue, what: &str) -> Host<Vec<JsValue>> {
@@ -229,18 +223,20 @@ async fn all(folder: &JsValue, what: &str) -> Host<Vec<JsValue>> {
     }
 }
 
-async fn listed(folder: &JsValue) -> Host<Vec<(String, u64)>> {
+/// A list of `[name, length]`.
+async fn listed(folder: &JsValue) -> Host<Array> {
     let (mut names, files) = (Vec::new(), Array::new());
     for handle in all(folder, "values").await? {
-        if let (Some(name), Ok(file)) = (js::text(&js::get(&handle, "name")), host::call(&handle, "getFile", &[])) {
-            names.push(name);
+        if let Ok(file) = host::call(&handle, "getFile", &[]) {
+            names.push(js::get(&handle, "name"));
             files.push(&file);
         }
     }
     let files = host::settled(Ok(Promise::all_settled(&files).into())).await?;
     // One that is gone meanwhile, or is being written, has no length.
-    let length = |file: JsValue| js::get(&js::get(&file, "value"), "size").as_f64().unwrap_or_default() as u64;
-    Ok(names.into_iter().zip(js::items(&files).into_iter().map(length)).collect())
+    let length = |file: JsValue| js::get(&js::get(&file, "value"), "size").as_f64().unwrap_or_default().into();
+    let lengths = js::items(&files).into_iter().map(length);
+    Ok(names.iter().zip(lengths).map(|(name, length): (_, JsValue)| Array::of2(name, &length)).collect())
 }
 
 /// Removes these files. What is gone already is fine.

@@ -1,6 +1,6 @@
 //! A save into the sharded layout: announce it, write the pieces that are nowhere yet, and commit.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -37,8 +37,8 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     // A copy: what the caller does with the topology while the weights are written does not matter.
     let header = js::structured_clone(&model.header.with_weights(None)).map_err(js::storage(url, 0))?;
     let bytes = model.weights.byte_length().or(model.byte_length());
-    // Asked for now, so that it costs no time.
-    let files = (pool == Pool::Opfs).then(|| opfs::names_soon(url));
+    // Looked at now, so that it costs no time.
+    let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let mut writer = pool.writer(url, bytes, cx).await?;
     let (save, shards) = Save::announce(pool, files, url, cx)
         .await
@@ -75,7 +75,7 @@ impl<'a> Save<'a> {
         let lock = locks::exclusive(&lock_of(&id), cx).await?;
         let db = catalog::open(url, 0, cx).await?;
         let files = match files {
-            Some(files) => Some(opfs::names(files).await?),
+            Some(files) => Some(opfs::files(files, url).await?),
             None => None,
         };
         let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
@@ -175,7 +175,7 @@ impl<'a> Save<'a> {
 async fn begin(
     transaction: &Transaction,
     pool: Pool,
-    files: Option<Vec<String>>,
+    files: Option<HashMap<String, u64>>,
     url: &str,
     id: &str,
     cx: &Context,
@@ -186,14 +186,18 @@ async fn begin(
     let key = catalog::key(transaction).await?;
     let mut pending = Pending { id: id.to_owned(), shards: Vec::new() };
     let mut layout = Layout::default();
-    let lying = match files {
-        Some(files) => files,
-        None => catalog::keys(transaction, POOL).await?,
+    let records: HashSet<String> = match files {
+        Some(_) => HashSet::new(),
+        None => catalog::keys(transaction, POOL).await?.into_iter().collect(),
     };
-    let lying: HashSet<String> = lying.into_iter().collect();
     for shard in catalog::shards(transaction, pool.name()).await? {
-        let is_whole = DAMAGED.with_borrow(|damaged| !damaged.contains(&shard.name));
-        if !lying.contains(&shard.name) || !is_whole {
+        let bytes = shard.pieces.iter().map(|piece| piece.bytes).sum::<u64>();
+        let is_there = match &files {
+            Some(files) => files.get(&shard.name) == Some(&bytes),
+            // A transaction wrote it, whole. How long it is would have to be read.
+            None => records.contains(&shard.name),
+        };
+        if !is_there || DAMAGED.with_borrow(|damaged| damaged.contains(&shard.name)) {
             continue; // it is written again
         }
         pending.shards.push(shard.name.clone());

@@ -18,6 +18,9 @@ use crate::locks;
 /// Where there are no locks, a save that began this many milliseconds ago may still be under way.
 const DAY: f64 = 24.0 * 60.0 * 60.0 * 1000.0;
 
+/// What errors of the files name.
+const FILES: &str = "opfs://";
+
 thread_local! {
     /// Whether one runs here, and whether one more is wanted after it.
     static RUNNING: Cell<(bool, bool)> = const { Cell::new((false, false)) };
@@ -61,8 +64,11 @@ pub async fn sweep(cx: &Context) -> Result<u64> {
     }
     let _alone = locks::exclusive(SWEEP, cx).await?;
     // Files first: a save announces itself before it makes one, so whose file is seen here is seen below.
-    let files = opfs::list("opfs://").await?;
+    let files = opfs::files(opfs::files_soon(FILES), FILES).await?;
     let held = locks::held(cx).await;
+    if held.is_none() && locks::exist() {
+        return Ok(0); // who reads what cannot be told
+    }
     let db = catalog::open("tfpersist", 0, cx).await?;
     let transaction = db.write_with(&catalog::ALL, Some("strict"))?;
     let outcome = Needs::look(&transaction, held).await;
@@ -73,7 +79,7 @@ pub async fn sweep(cx: &Context) -> Result<u64> {
     let (needs, freed) = transaction.settle(outcome, 0, cx).await?;
     let dead: Vec<_> = files.into_iter().filter(|(name, _)| !needs.keeps(name)).collect();
     let names: Vec<String> = dead.iter().map(|(name, _)| name.clone()).collect();
-    opfs::remove(&names, "opfs://").await?;
+    opfs::remove(&names, FILES).await?;
     Ok(freed + dead.iter().map(|(_, bytes)| bytes).sum::<u64>())
 }
 
