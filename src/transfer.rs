@@ -15,6 +15,7 @@ pub mod download;
 pub mod downloads;
 pub mod files;
 pub mod http;
+pub mod laid;
 pub mod remote;
 pub mod request;
 pub mod upload;

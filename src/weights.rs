@@ -75,6 +75,7 @@ impl Weights {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] for what is no stream; what a locked one throws.
+    #[cfg(feature = "sharded")]
     pub fn of_stream(stream: &JsValue) -> Result<Self> {
         lazy::of_stream(stream)
     }

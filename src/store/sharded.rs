@@ -23,6 +23,7 @@ use crate::pieces::{self, Run};
 use crate::weights::{Check, Chunk, Chunks, Weights};
 
 mod save;
+mod shards;
 pub mod sweep;
 
 /// Held alone by the sweep, shared by who begins to read or to save.

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use js_sys::{Array, Function, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::download::{Received, Room};
+use super::download::Received;
+use super::laid::Room;
 use super::remote::{Files, Source};
 use super::request::{Requests, header, validator};
 use crate::artifacts::Model;

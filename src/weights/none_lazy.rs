@@ -11,7 +11,3 @@ pub(super) fn of_data(data: &JsValue, _: &[JsValue]) -> Result<Weights> {
         js::is_array(data) || js::method(data, "stream").is_some() || js::method(data, "getReader").is_some();
     Err(if may_be_read { js::needs_more() } else { wrong_data() })
 }
-
-pub(super) fn of_stream(_: &JsValue) -> Result<Weights> {
-    Err(js::needs_more())
-}

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use js_sys::{Promise, Uint8Array};
+use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::super::catalog::{self, MODELS, PENDING, POOL, Pending, Row, SHARDS, Shard, Stored};
 use super::super::pool::{Pool, Writer, opfs};
+use super::shards::Shards;
 use super::{DAMAGED, SWEEP, lock_of};
 use crate::artifacts::{Header, Model};
 use crate::context::Context;
@@ -16,11 +17,8 @@ use crate::idb::{Connection, Transaction};
 use crate::info::Info;
 use crate::js::{self, Result};
 use crate::locks::{self, Lock};
-use crate::pieces::{self, GATHERED, LARGEST, Layout};
-use crate::weights::{self, Pull, Weights};
-
-/// Bytes of weights from which on a model is a large one.
-const LARGE: u64 = 32 << 20;
+use crate::pieces::{self, Layout};
+use crate::weights::Weights;
 
 /// A save that is announced.
 struct Save<'a> {
@@ -40,9 +38,8 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     // Looked at now, so that it costs no time.
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let mut writer = pool.writer(url, bytes, cx).await?;
-    let (save, shards) = Save::announce(pool, files, url, cx)
-        .await
-        .map(|(save, layout, key)| (save, Shards::new(layout, key, bytes)))?;
+    let (save, layout, key) = Save::announce(pool, files, url, cx).await?;
+    let shards = Shards::new(layout, key, bytes, &save.id);
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
         Ok(written) => save.commit(&header, written, bytes, cx).await,
@@ -89,7 +86,7 @@ impl<'a> Save<'a> {
         let has_weights = !matches!(model.weights, Weights::None);
         let cuts = pieces::cuts(model.weight_lengths());
         let pull = model.pull(cx).await?;
-        shards.drink(pull, cuts, &self.id, writer, cx).await?;
+        shards.drink(pull, cuts, writer, cx).await?;
         writer.finish(cx).await?;
         let bytes = shards.bytes;
         let (names, placed) = shards.layout.finish();
@@ -212,106 +209,4 @@ fn new_id() -> Result<String> {
     let random = catalog::random(8)?.to_vec();
     let random = random.iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
     Ok(format!("{:x}-{random:016x}", js_sys::Date::now() as u64))
-}
-
-/// A piece of the weights, as views into the source's bytes.
-struct Piece {
-    parts: Vec<Uint8Array>,
-    bytes: u64,
-}
-
-/// The shards of a save: pieces are gathered, and those that lie nowhere yet are written.
-struct Shards {
-    layout: Layout,
-    key: Key,
-    new: Vec<Shard>,
-    /// The pieces that are gathered.
-    gathered: Vec<Piece>,
-    gathered_bytes: u64,
-    /// How many are enough for a shard.
-    enough: u64,
-    bytes: u64,
-}
-
-impl Shards {
-    /// Of a model of so many bytes, if that is known: the fewer shards a large one has, the quicker it is written and read.
-    fn new(layout: Layout, key: Key, bytes: Option<u64>) -> Self {
-        let enough = if bytes.is_some_and(|bytes| bytes < LARGE) { GATHERED } else { LARGEST };
-        Self { layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, enough, bytes: 0 }
-    }
-
-    /// Cuts all that is pulled into pieces, and writes them.
-    async fn drink(
-        &mut self,
-        mut pull: Pull,
-        mut cuts: impl Iterator<Item = u64>,
-        id: &str,
-        writer: &mut Writer,
-        cx: &Context,
-    ) -> Result<()> {
-        let mut piece = Piece { parts: Vec::new(), bytes: 0 };
-        let mut length = cuts.next().unwrap_or(GATHERED);
-        while let Some(bytes) = pull.next(cx).await? {
-            // Cut before anything is awaited: there is nothing to cut of a buffer that was transferred away meanwhile.
-            let (mut whole, mut at) = (Vec::new(), 0);
-            while at < bytes.length() {
-                let take = (length - piece.bytes).min(u64::from(bytes.length() - at)) as u32;
-                piece.parts.push(bytes.subarray(at, at + take));
-                piece.bytes += u64::from(take);
-                at += take;
-                if piece.bytes == length {
-                    whole.push(core::mem::replace(&mut piece, Piece { parts: Vec::new(), bytes: 0 }));
-                    length = cuts.next().unwrap_or(GATHERED);
-                }
-            }
-            for piece in whole {
-                self.gather(piece, id, writer, cx).await?;
-            }
-        }
-        if piece.bytes > 0 {
-            self.gather(piece, id, writer, cx).await?;
-        }
-        self.write(id, writer, cx).await
-    }
-
-    async fn gather(&mut self, piece: Piece, id: &str, writer: &mut Writer, cx: &Context) -> Result<()> {
-        if self.gathered_bytes + piece.bytes > LARGEST {
-            self.write(id, writer, cx).await?;
-        }
-        self.gathered_bytes += piece.bytes;
-        self.gathered.push(piece);
-        if self.gathered_bytes >= self.enough { self.write(id, writer, cx).await } else { Ok(()) }
-    }
-
-    /// Writes what is new of the pieces that are gathered. From the hash to the copy nothing is awaited: what is known by a hash is what
-    /// was written, whatever the caller does with its buffers.
-    async fn write(&mut self, id: &str, writer: &mut Writer, cx: &Context) -> Result<()> {
-        if self.gathered.is_empty() {
-            return Ok(());
-        }
-        writer.room(cx).await?;
-        let (mut parts, mut shard, mut offset) = (Vec::new(), Vec::new(), 0);
-        for Piece { parts: piece_parts, bytes } in core::mem::take(&mut self.gathered) {
-            if weights::length(&piece_parts) != bytes {
-                return Err(Error::argument("weightData", "a buffer was transferred away while it was saved").into());
-            }
-            let piece = pieces::Piece { bytes, hash: self.key.hash(&piece_parts) };
-            if !self.layout.reuse(piece) {
-                self.layout.write(piece, offset);
-                offset += piece.bytes;
-                shard.push(piece);
-                parts.extend(piece_parts);
-            }
-        }
-        if !shard.is_empty() {
-            let name = format!("{id}-{}", self.new.len());
-            writer.send(&name, &parts)?;
-            self.layout.know(name.clone(), &shard);
-            self.new.push(Shard { name, pieces: shard });
-        }
-        cx.advance(self.gathered_bytes, "write");
-        self.bytes += self.gathered_bytes;
-        self.gathered_bytes = 0;
-        Ok(())
-    }
 }

@@ -1,0 +1,125 @@
+//! The weights of a save, cut into pieces; those that lie nowhere yet are gathered and written as shards.
+
+use js_sys::Uint8Array;
+
+use super::super::catalog::Shard;
+use super::super::pool::Writer;
+use crate::context::Context;
+use crate::digest::Key;
+use crate::error::Error;
+use crate::js::Result;
+use crate::pieces::{self, GATHERED, LARGEST, Layout};
+use crate::weights::{self, Pull};
+
+/// Bytes of weights from which on a model is a large one.
+const LARGE: u64 = 32 << 20;
+
+/// A piece of the weights, as views into the source's bytes.
+struct Piece {
+    parts: Vec<Uint8Array>,
+    bytes: u64,
+}
+
+/// The shards of a save: pieces are gathered, and those that lie nowhere yet are written.
+pub struct Shards {
+    /// The id of the save, with which their names begin.
+    save: String,
+    /// Where all pieces lie.
+    pub layout: Layout,
+    key: Key,
+    /// Those that were written.
+    pub new: Vec<Shard>,
+    /// The pieces that are gathered.
+    gathered: Vec<Piece>,
+    gathered_bytes: u64,
+    /// How many are enough for a shard.
+    enough: u64,
+    /// Bytes of all pieces so far.
+    pub bytes: u64,
+}
+
+impl Shards {
+    /// Those of a save, of a model of so many bytes, if that is known: the fewer shards a large one has, the quicker it is written and read.
+    pub fn new(layout: Layout, key: Key, bytes: Option<u64>, save: &str) -> Self {
+        let enough = if bytes.is_some_and(|bytes| bytes < LARGE) { GATHERED } else { LARGEST };
+        let save = save.to_owned();
+        Self { save, layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, enough, bytes: 0 }
+    }
+
+    /// Cuts all that is pulled into pieces, and writes them.
+    ///
+    /// # Errors
+    /// What the source and the pool say; [`Error::InvalidArgument`] when a buffer is transferred away meanwhile.
+    pub async fn drink(
+        &mut self,
+        mut pull: Pull,
+        mut cuts: impl Iterator<Item = u64>,
+        writer: &mut Writer,
+        cx: &Context,
+    ) -> Result<()> {
+        let mut piece = Piece { parts: Vec::new(), bytes: 0 };
+        let mut length = cuts.next().unwrap_or(GATHERED);
+        while let Some(bytes) = pull.next(cx).await? {
+            // Cut before anything is awaited: there is nothing to cut of a buffer that was transferred away meanwhile.
+            let (mut whole, mut at) = (Vec::new(), 0);
+            while at < bytes.length() {
+                let take = (length - piece.bytes).min(u64::from(bytes.length() - at)) as u32;
+                piece.parts.push(bytes.subarray(at, at + take));
+                piece.bytes += u64::from(take);
+                at += take;
+                if piece.bytes == length {
+                    whole.push(core::mem::replace(&mut piece, Piece { parts: Vec::new(), bytes: 0 }));
+                    length = cuts.next().unwrap_or(GATHERED);
+                }
+            }
+            for piece in whole {
+                self.gather(piece, writer, cx).await?;
+            }
+        }
+        if piece.bytes > 0 {
+            self.gather(piece, writer, cx).await?;
+        }
+        self.write(writer, cx).await
+    }
+
+    async fn gather(&mut self, piece: Piece, writer: &mut Writer, cx: &Context) -> Result<()> {
+        if self.gathered_bytes + piece.bytes > LARGEST {
+            self.write(writer, cx).await?;
+        }
+        self.gathered_bytes += piece.bytes;
+        self.gathered.push(piece);
+        if self.gathered_bytes >= self.enough { self.write(writer, cx).await } else { Ok(()) }
+    }
+
+    /// Writes what is new of the pieces that are gathered. From the hash to the copy nothing is awaited: what is known by a hash is what
+    /// was written, whatever the caller does with its buffers.
+    async fn write(&mut self, writer: &mut Writer, cx: &Context) -> Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        writer.room(cx).await?;
+        let (mut parts, mut shard, mut offset) = (Vec::new(), Vec::new(), 0);
+        for Piece { parts: piece_parts, bytes } in core::mem::take(&mut self.gathered) {
+            if weights::length(&piece_parts) != bytes {
+                return Err(Error::argument("weightData", "a buffer was transferred away while it was saved").into());
+            }
+            let piece = pieces::Piece { bytes, hash: self.key.hash(&piece_parts) };
+            if !self.layout.reuse(piece) {
+                self.layout.write(piece, offset);
+                offset += piece.bytes;
+                shard.push(piece);
+                parts.extend(piece_parts);
+            }
+        }
+        if !shard.is_empty() {
+            let name = format!("{}-{}", self.save, self.new.len());
+            writer.send(&name, &parts)?;
+            self.layout.know(name.clone(), &shard);
+            self.new.push(Shard { name, pieces: shard });
+        }
+        cx.advance(self.gathered_bytes, "write");
+        self.bytes += self.gathered_bytes;
+        self.gathered_bytes = 0;
+        Ok(())
+    }
+}
