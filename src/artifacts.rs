@@ -25,6 +25,8 @@ pub struct Model {
     /// The weights.
     pub weights: Weights,
     specs: Option<Vec<WeightSpec>>,
+    /// Bytes of the weights when they were first seen: a caller's buffers may go away before they are read.
+    seen: Option<u64>,
     /// When the source stored it, in milliseconds since 1970, where the source knows.
     pub saved: Option<f64>,
     /// Whether its bytes have been counted by the progress already, as they came.
@@ -51,9 +53,10 @@ impl Model {
     /// As [`Model::from_artifacts`].
     pub fn new(header: Header, weights: Weights) -> Result<Self> {
         let specs = header.specs()?;
-        let model = Self { header, weights, specs, saved: None, is_counted: false };
+        let seen = weights.byte_length();
+        let model = Self { header, weights, specs, seen, saved: None, is_counted: false };
         // How long strings are, only bytes that are here can tell.
-        if let Some(received) = model.weights.byte_length()
+        if let Some(received) = seen
             && (model.weights.is_here() || model.byte_length().is_some())
         {
             model.check_total(received, &model.weights)?;
@@ -128,12 +131,16 @@ impl Model {
     /// The weights, to be pulled; they are used up. The lengths of strings that are not here are not checked.
     pub fn begin(&mut self, cx: &Context) -> Pull {
         let weights = core::mem::replace(&mut self.weights, Weights::None);
-        let expected = self.byte_length();
+        let expected = self.bytes();
         if !self.is_counted {
-            cx.expect(weights.byte_length().or(expected));
+            cx.expect(expected);
         }
-        // Those that are here have been measured, strings and all.
         Pull::new(weights, expected)
+    }
+
+    /// Bytes of the weights, as far as they are known before they are read.
+    pub fn bytes(&self) -> Option<u64> {
+        self.seen.or_else(|| self.byte_length())
     }
 
     /// Bytes that the specs describe; `None` without specs, and when strings hide it.

@@ -136,7 +136,7 @@ impl Store for IndexedDb {
     }
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
-        let bytes = model.weights.byte_length().or(model.byte_length());
+        let bytes = model.bytes();
         let by_size = if bytes.is_some_and(|bytes| bytes <= RECORD) { Layout::Record } else { Layout::Sharded };
         match wanted(cx)?.unwrap_or(by_size) {
             Layout::Record => {

@@ -181,7 +181,7 @@ impl Route {
         match self {
             Route::Stored(store, path) => {
                 #[cfg(not(feature = "sharded"))]
-                if store.scheme() == "indexeddb" && model.weights.byte_length().is_some_and(|bytes| bytes > RECORD) {
+                if store.scheme() == "indexeddb" && model.bytes().is_some_and(|bytes| bytes > RECORD) {
                     return Err(js::needs_more());
                 }
                 let result = Object::new();

@@ -36,6 +36,17 @@ const MOODS = {
     if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
     return send(response, portion(Buffer.alloc(file.length + (file.length >> 1), 7), request.headers.range), { etag: '"v2"' });
   },
+  /** Breaks, then answers once more with the same version and breaks before its first byte, and is then another one of the same length. */
+  'changed-late'(file, request, response, before) {
+    if (before === 0) return send(response, portion(file), { etag: '"v1"' }, file.length >> 1);
+    if (before === 1) return send(response, portion(file), { etag: '"v1"' }, 0);
+    return send(response, portion(Buffer.from(file).fill(7)), { etag: '"v2"' });
+  },
+  /** Breaks, tells nothing of versions, and is then not to be reached once. */
+  'out-once'(file, request, response, before) {
+    if (before === 1) return void request.socket.destroy();
+    return send(response, portion(file), {}, before === 0 ? file.length >> 1 : Infinity);
+  },
   /** Breaks once and takes Range, but tells nothing of versions: the file is another one when it is asked for again. */
   unversioned(file, request, response, before) {
     if (before === 0) return send(response, portion(file), {}, file.length >> 1);
@@ -87,6 +98,7 @@ function send(response, { status, body, headers }, more, breakAfter = Infinity) 
   response.writeHead(status, { ...CORS, ...headers, ...more, 'content-length': body.length });
   if (response.req.method === 'HEAD') return void response.end();
   if (body.length <= breakAfter) return void response.end(body);
+  response.flushHeaders();
   response.write(body.subarray(0, breakAfter), () => setTimeout(() => response.socket?.destroy(), 150));
 }
 

@@ -71,6 +71,15 @@ for (const mood of ['unversioned', 'weak']) {
   });
 }
 
+test('a server that breaks off and is then not to be reached for a while: what came first does not count twice', async () => {
+  const artifacts = put('out-once', 2 * MB);
+  const { value, error, rows } = await load('out-once', 'out-once', { retries: 3 });
+  assert.equal(error, undefined);
+  assert.equal(value, await print(artifacts));
+  assert.equal(weightsOf('out-once').length, 3);
+  checkProgress(rows, 'out-once');
+});
+
 test('a date will do: each drop costs only what was on its way', async () => {
   const artifacts = put('dated', 5 * MB);
   const { value, rows } = await load('dated', 'dated', { retries: 1 });

@@ -213,17 +213,17 @@ test('of many files, two are asked for ahead; a stream that is cancelled while i
   assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3']);
 });
 
-for (const mood of ['drop', 'once', 'dated', 'elsewhere']) {
+for (const mood of ['drop', 'once', 'dated', 'elsewhere', 'out-once']) {
   test(`${mood}: a server that breaks off is gone on with inside the stream`, async () => {
     const artifacts = put(mood, 5 * MB);
-    const { value, error } = await streamed(mood, mood, { retries: 1 });
+    const { value, error } = await streamed(mood, mood, { retries: 2 });
     assert.equal(error, undefined);
     assert.equal(value, await print(artifacts));
     assert.ok(weightsOf(mood).length >= 2);
   });
 }
 
-for (const mood of ['changed', 'unversioned', 'weak', 'longer']) {
+for (const mood of ['changed', 'changed-late', 'unversioned', 'weak', 'longer']) {
   test(`${mood}: a file that becomes another one is an error, and what was read of the first stays alone`, async () => {
     const artifacts = put(`${mood}-2`, 5 * MB);
     const { error, bytes, hash } = await streamed(`${mood}-2`, mood);

@@ -12,6 +12,10 @@ const HOW = {
       constructor() { super('/no-such-worker.mjs', { type: 'module' }); }
     };
   },
+  'a worker never says that it is there': () => {
+    const silent = URL.createObjectURL(new Blob(['// nothing']));
+    globalThis.Worker = class extends Worker { constructor(url) { super(String(url).startsWith('blob:') ? url : silent); } };
+  },
   'the first worker dies at its first task': () => {
     let isFirst = true;
     globalThis.Worker = class extends Worker {

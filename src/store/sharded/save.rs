@@ -34,7 +34,7 @@ struct Save<'a> {
 pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Result<(Info, bool)> {
     // A copy: what the caller does with the topology while the weights are written does not matter.
     let header = js::structured_clone(&model.header.with_weights(None)).map_err(js::storage(url, 0))?;
-    let bytes = model.weights.byte_length().or(model.byte_length());
+    let bytes = model.bytes();
     // Looked at now, so that it costs no time.
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let mut writer = pool.writer(url, bytes, cx).await?;
