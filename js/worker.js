@@ -22,20 +22,24 @@ function check(bytes, expected) {
   throw Object.assign(new Error(`${bytes} of ${expected} bytes were written`), { name: 'QuotaExceededError' });
 }
 
-/** A new file with what these buffers hold, which go back to who sent them. */
-async function write({ name, buffers, length, flush }) {
-  const handle = await open(name, true);
+/** The files that are being written: by name the promise of a handle. */
+const written = new Map();
+
+/** A slice of a new file; with the one that ends at `total` the file is closed. The buffer goes back to who sent it. */
+async function write({ name, buffers, at, length, total, flush }) {
+  if (!written.has(name)) written.set(name, open(name, true));
+  const isLast = at + length === total;
+  let handle;
   try {
-    let at = 0;
-    for (const buffer of buffers) {
-      const bytes = new Uint8Array(buffer, 0, Math.min(buffer.byteLength, length - at));
-      check(handle.write(bytes, { at }), bytes.length);
-      at += bytes.length;
-    }
-    if (flush) handle.flush();
-    check(handle.getSize(), length);
+    handle = await written.get(name);
+    check(handle.write(new Uint8Array(buffers[0], 0, length), { at }), length);
+    if (isLast && flush) handle.flush();
+    if (isLast) check(handle.getSize(), total);
   } finally {
-    handle.close();
+    if (isLast) {
+      written.delete(name);
+      handle?.close();
+    }
   }
   return buffers;
 }

@@ -163,6 +163,16 @@ pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<
     target.set(part, offset).map_err(transferred)
 }
 
+/// A copy of some bytes of `part`.
+///
+/// # Errors
+/// As [`copy_into`].
+#[cfg(feature = "sharded")]
+pub fn slice(part: &Uint8Array, start: u32, end: u32) -> Result<Uint8Array> {
+    let slice = crate::host::call(part, "slice", &[&start.into(), &end.into()]).map_err(transferred)?;
+    Ok(slice.unchecked_into())
+}
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = Date, extends = js_sys::Date)]

@@ -1,6 +1,8 @@
 //! `indexeddb://` in its two layouts: TF.js's own records, and, for large models, shards. Of one path the newer counts, and a save of
 //! ours is later than its twin; the older one goes with the next write.
 
+use futures_util::future::join;
+
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
@@ -51,8 +53,12 @@ struct Twins {
 impl Twins {
     /// `None` where nothing lies in shards.
     async fn of(path: &str, cx: &Context) -> Result<Option<Self>> {
-        let Some(sharded) = sharded_row(path, cx).await? else { return Ok(None) };
-        Ok(Some(Self { sharded, record: Records.row(path, cx).await? }))
+        if !catalog::exists().await {
+            return Ok(None);
+        }
+        let (sharded, record) = join(sharded_row(path, cx), Records.row(path, cx)).await;
+        let Some(sharded) = sharded? else { return Ok(None) };
+        Ok(Some(Self { sharded, record: record? }))
     }
 
     /// The layout of the newer one. An info of TF.js's without its model counts for nothing beside a model.
@@ -61,6 +67,14 @@ impl Twins {
         match &self.record {
             Some(record) if record.damage.is_none() && saved(record) > saved(&self.sharded) => Layout::Record,
             _ => Layout::Sharded,
+        }
+    }
+
+    /// Drops the record, where there is one, if it is not later.
+    async fn drop_record(&self, path: &str, cx: &Context) -> Result<()> {
+        match &self.record {
+            Some(_) => drop_twin(Layout::Record, path, self.sharded.saved(), cx).await,
+            None => Ok(()),
         }
     }
 
@@ -191,7 +205,7 @@ impl Store for IndexedDb {
         // The older one first: nobody shall see it instead of the newer.
         match twins.newer() {
             Layout::Sharded if which.is(twins.sharded.saved()) => {
-                drop_twin(Layout::Record, path, twins.sharded.saved(), cx).await?;
+                twins.drop_record(path, cx).await?;
                 SHARDS.remove(path, which, cx).await
             }
             Layout::Record if which.is(twins.record.as_ref().and_then(Entry::saved)) => {
@@ -203,10 +217,11 @@ impl Store for IndexedDb {
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        let source = Twins::of(from, cx).await?;
+        let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
+        let source = source?;
         if let Some(source) = source.as_ref().filter(|twins| twins.newer() == Layout::Sharded) {
-            drop_twin(Layout::Record, from, source.sharded.saved(), cx).await?;
-            return self.link(to, cx, SHARDS.rename(from, to, cx)).await;
+            source.drop_record(from, cx).await?;
+            return self.link(to, target?, cx, SHARDS.rename(from, to, cx)).await;
         }
         if let Some(source) = source {
             drop_twin(Layout::Sharded, from, source.record.as_ref().and_then(Entry::saved), cx).await?;
@@ -222,11 +237,12 @@ impl Store for IndexedDb {
     }
 
     async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        let is_sharded = Twins::of(from, cx).await?.is_some_and(|twins| twins.newer() == Layout::Sharded);
+        let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
+        let is_sharded = source?.is_some_and(|twins| twins.newer() == Layout::Sharded);
         if !is_sharded || wanted(cx)? == Some(Layout::Record) {
             return Ok(None);
         }
-        self.link(to, cx, SHARDS.copy(from, to, cx)).await
+        self.link(to, target?, cx, SHARDS.copy(from, to, cx)).await
     }
 }
 
@@ -240,10 +256,10 @@ impl IndexedDb {
     async fn link(
         &self,
         to: &str,
+        twin: Option<Entry>,
         cx: &Context,
         linking: impl Future<Output = Result<Option<Info>>>,
     ) -> Result<Option<Info>> {
-        let twin = Records.row(to, cx).await?;
         self.may_replace(to, twin.as_ref(), cx)?;
         cx.later_than.set(twin.as_ref().and_then(Entry::saved));
         let info = linking.await?;

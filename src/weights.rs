@@ -16,6 +16,8 @@ pub mod stream;
 
 #[cfg(feature = "sharded")]
 pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Next, Remote, Stream};
+#[cfg(feature = "transfers")]
+pub use lazy::{LARGE_SLICE, SLICE};
 pub use pull::Pull;
 #[cfg(feature = "sharded")]
 use quantizing::Quantized;

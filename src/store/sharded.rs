@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use futures_util::future::join;
 use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 
@@ -58,8 +59,8 @@ impl Store for Sharded {
         if !catalog::exists().await {
             return Err(Error::NotFound { url }.into());
         }
-        let gate = locks::shared(SWEEP, cx).await?;
-        let db = Rc::new(catalog::open(&url, 0, cx).await?);
+        let (gate, db) = join(locks::shared(SWEEP, cx), catalog::open(&url, 0, cx)).await;
+        let (gate, db) = (gate?, Rc::new(db?));
         let transaction = db.read(&catalog::TO_LOAD)?;
         let (row, stored) = (catalog::model(&transaction, &url), catalog::stored(&transaction, &url));
         let key = catalog::known_key(&transaction);

@@ -1,18 +1,21 @@
 //! Files that a person chose, dropped or unpacked: the model JSON is found by its content, the weights by their names.
 
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::zip::{self, Packed};
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::{Error, FileProblem};
-use crate::host;
+use crate::host::{self, Host};
 use crate::js::{self, Failure, Result};
 use crate::model_json::{self, MOST_JSON, ModelJson};
 use crate::parallel;
 use crate::shard::{self, Group, base_name};
-use crate::weights::{Chunks, Weights};
+use crate::weights::{Chunks, LARGE_SLICE, SLICE, Weights};
+
+/// Files that are looked at together.
+const HEADS: usize = 64;
 
 /// A file, or an entry of a zip.
 pub struct Picked {
@@ -48,11 +51,23 @@ impl Picked {
         }
     }
 
+    /// Begins to read how it begins; of an entry of a zip that does not matter.
+    fn head(&self) -> Host<JsValue> {
+        if self.packed.is_some() {
+            return Ok(JsValue::UNDEFINED);
+        }
+        let head = host::call(&self.blob, "slice", &[&0.into(), &64.into()])?;
+        host::call(&head, "arrayBuffer", &[])
+    }
+
     /// The model JSON in it, if there is one. The text of anything else is only looked at when it begins like one.
-    async fn model_json(&self, is_loose: bool, cx: &Context) -> Result<Option<ModelJson>> {
+    async fn model_json(&self, head: &JsValue, is_loose: bool, cx: &Context) -> Result<Option<ModelJson>> {
         if self.packed.is_none() {
-            let head = host::call(&self.blob, "slice", &[&0.into(), &64.into()]).map_err(js::thrown)?;
-            let head = host::decode(&read(&head, &self.path, cx).await?).map_err(js::thrown)?;
+            if let Some(cause) = js::get_some(head, "reason") {
+                return Err(js::storage(&self.path, 0)(cause));
+            }
+            let head = js::bytes(&js::get(head, "value")).unwrap_or_default();
+            let head = host::decode(&head).map_err(js::thrown)?;
             if !head.trim().starts_with("{", 0) {
                 return Ok(None);
             }
@@ -122,16 +137,18 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
         find_shards(json.groups(), path.strip_suffix(base_name(&path)).unwrap_or_default(), &others, is_loose)?;
     cx.expect(Some(shards.iter().fold(0, |sum, shard| sum.saturating_add(shard.size()))));
     let is_packed = shards.iter().any(|shard| shard.packed.is_some());
-    let weights = if is_packed { unpacked(&shards, cx).await? } else { unread(&shards)? };
+    let weights = if is_packed { unpacked(&shards, cx).await? } else { unread(&shards, cx)? };
     let mut model = json.with(json.groups.as_ref().map(|_| weights))?;
     model.is_counted = true;
     Ok(model)
 }
 
 /// Files as they lie on the disk: they are read when somebody asks for their bytes.
-fn unread(shards: &[&Picked]) -> Result<Weights> {
+fn unread(shards: &[&Picked], cx: &Context) -> Result<Weights> {
+    let in_turn = cx.flag("stream")? || cx.wants_stream.get();
+    let slice = if in_turn { SLICE } else { LARGE_SLICE };
     let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None, is_made_here: false };
-    shards.iter().try_for_each(|shard| chunks.add(&shard.blob, Some(&shard.path)))?;
+    shards.iter().try_for_each(|shard| chunks.add(&shard.blob, Some(&shard.path), slice))?;
     Ok(Weights::Chunks(chunks))
 }
 
@@ -149,8 +166,14 @@ async fn unpacked(shards: &[&Picked], cx: &Context) -> Result<Weights> {
 async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
     let mut found: Vec<(ModelJson, String)> = Vec::new();
     let mut others = Vec::new();
-    for file in picked {
-        match file.model_json(is_loose, cx).await? {
+    let mut heads = Vec::new();
+    for some in picked.chunks(HEADS) {
+        let asked = some.iter().map(|file| file.head().unwrap_or_else(|cause| Promise::reject(&cause).into()));
+        let settled = Promise::all_settled(&asked.collect::<Array>());
+        heads.extend(js::items(&cx.settled(Ok(settled.into())).await?));
+    }
+    for (file, head) in picked.into_iter().zip(heads) {
+        match file.model_json(&head, is_loose, cx).await? {
             Some(json) => found.push((json, file.path)),
             None => others.push(file),
         }

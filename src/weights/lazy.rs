@@ -16,7 +16,10 @@ use crate::js::{self, Result};
 use crate::manifest::MAX_SAFE_INTEGER;
 
 /// Bytes of a Blob that are read in one go.
-const SLICE: u64 = 16 << 20;
+pub const SLICE: u64 = 16 << 20;
+/// The same for who keeps all: the fewer reads there are, the quicker they are.
+#[cfg(feature = "transfers")]
+pub const LARGE_SLICE: u64 = 64 << 20;
 
 /// A sequence of chunks that can be read, also more than once.
 #[derive(Clone)]
@@ -88,15 +91,15 @@ impl Chunks {
     /// What the engine throws at the cutting.
     pub fn of_blobs(blobs: &[JsValue], of: &str) -> Result<Self> {
         let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None, is_made_here: false };
-        blobs.iter().try_for_each(|blob| chunks.add(blob, None))?;
+        blobs.iter().try_for_each(|blob| chunks.add(blob, None, SLICE))?;
         Ok(chunks)
     }
 
-    /// One more Blob, a file of that name.
+    /// One more Blob, a file of that name, of which so many bytes are read in one go.
     ///
     /// # Errors
     /// As [`Chunks::of_blobs`].
-    pub fn add(&mut self, blob: &JsValue, name: Option<&str>) -> Result<()> {
+    pub fn add(&mut self, blob: &JsValue, name: Option<&str>, slice: u64) -> Result<()> {
         let name: Option<Rc<str>> = name.map(Into::into);
         let size = host::size(blob);
         if size > MAX_SAFE_INTEGER {
@@ -104,9 +107,10 @@ impl Chunks {
         }
         let mut start = 0;
         while start < size {
-            let end = size.min(start + SLICE);
+            let end = size.min(start + slice);
             let ends = [&(start as f64).into(), &(end as f64).into()];
-            let source = host::call(blob, "slice", &ends).map_err(js::thrown)?;
+            let is_whole = end - start == size;
+            let source = if is_whole { blob.clone() } else { host::call(blob, "slice", &ends).map_err(js::thrown)? };
             let part = name.clone().map(|name| FilePart { name, end, total: size });
             self.list.push(Chunk { bytes: end - start, source, check: None, part });
             start = end;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::context::Context;
@@ -19,13 +19,13 @@ use crate::weights;
 mod agent;
 mod hand;
 mod read;
+mod slices;
 
 pub use agent::use_worker;
 pub use read::sources;
+use slices::{Free, Slices};
 
 const FOLDER: &str = "tfpersist";
-/// Bytes of the buffers that go to the worker and come back: new ones for each would take half of the time.
-const SLICE: u32 = 4 << 20;
 /// Buffers that are on their way while the next shard is made.
 const BEHIND: usize = 4;
 /// Milliseconds that a failed save waits for its files to be gone; what is left then is swept some day.
@@ -45,7 +45,7 @@ pub struct Writer {
     sent: VecDeque<(usize, Promise)>,
     /// Buffers on their way.
     behind: usize,
-    free: Vec<ArrayBuffer>,
+    free: Free,
 }
 
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Writer {
                 Err(cause) => Way::Hand(hand::Tool::stream(Some(cause))?),
             },
         };
-        let (sent, behind, names, free) = Default::default();
+        let (sent, behind, names, free) = (VecDeque::new(), 0, Vec::new(), Free::kept());
         Ok(Self { url: url.to_owned(), needed, bytes: 0, flush, way, folder, names, sent, behind, free })
     }
 
@@ -90,20 +90,48 @@ impl Writer {
         let length = weights::length(parts);
         self.bytes += length;
         self.needed = self.needed.max(self.bytes);
-        let buffers = self.copy(parts, length)?;
-        let count = buffers.len();
         self.names.push(name.to_owned());
-        let written = match &self.way {
-            Way::Agent(agent) => agent.write(name, &buffers, length, self.flush),
+        match self.way.clone() {
+            Way::Agent(agent) => self.hand_over(&agent, name, parts, length),
             Way::Hand(tool) => {
-                let (tool, folder, name, flush) = (*tool, self.folder.clone(), name.to_owned(), self.flush);
-                future_to_promise(async move { tool.write(&folder, &name, buffers, length, flush).await })
+                let (mut slices, mut buffers) = (Slices::of(parts), Vec::new());
+                while let Some((buffer, _)) = slices.next(&mut self.free)? {
+                    buffers.push(buffer);
+                }
+                let (folder, name, flush, count) = (self.folder.clone(), name.to_owned(), self.flush, buffers.len());
+                let write = async move { tool.write(&folder, &name, buffers, length, flush).await };
+                self.await_later(count, future_to_promise(write));
+                Ok(())
             }
-        };
+        }
+    }
+
+    /// Sends a file to the worker, each slice as soon as it is copied, so that it is written while the next one is.
+    fn hand_over(&mut self, agent: &agent::Agent, name: &str, parts: &[Uint8Array], length: u64) -> Result<()> {
+        let (mut slices, mut at) = (Slices::of(parts), 0);
+        while at < length {
+            let (buffer, count) = match slices.next(&mut self.free) {
+                Ok(Some(slice)) => slice,
+                ended => {
+                    // The worker hears of it, to close the file.
+                    let none = agent::Slice { buffer: ArrayBuffer::new(0), at, length: 0 };
+                    self.await_later(0, agent.write(name, &none, at, self.flush));
+                    let gone = || Error::argument("weightData", "a buffer was transferred away").into();
+                    return Err(ended.err().unwrap_or_else(gone));
+                }
+            };
+            let slice = agent::Slice { buffer, at, length: count };
+            at += u64::from(count);
+            self.await_later(1, agent.write(name, &slice, length, self.flush));
+        }
+        Ok(())
+    }
+
+    /// Some buffers are on their way.
+    fn await_later(&mut self, count: usize, written: Promise) {
         handled(&written);
         self.sent.push_back((count, written));
         self.behind += count;
-        Ok(())
     }
 
     /// Waits until all files are there, whole.
@@ -140,48 +168,12 @@ impl Writer {
                 }
                 Err(failure) => return Err(failure),
             };
-            let buffers = buffers.into_iter().map(JsValue::into);
-            self.free.extend(buffers.filter(|buffer: &ArrayBuffer| buffer.byte_length() == SLICE));
+            self.free.add(buffers);
             self.behind -= count;
             self.sent.pop_front();
         }
         Ok(())
     }
-
-    /// All parts, in buffers of a slice each; the last one may have room left.
-    fn copy(&mut self, parts: &[Uint8Array], length: u64) -> Result<Vec<ArrayBuffer>> {
-        if let [part] = parts
-            && self.free.is_empty()
-        {
-            return sliced(part);
-        }
-        let mut buffers = Vec::new();
-        for _ in 0..length.div_ceil(SLICE.into()) {
-            buffers.push(self.free.pop().map_or_else(|| js::allocate(SLICE.into()), Ok)?);
-        }
-        let mut at = 0;
-        for part in parts {
-            let mut copied = 0;
-            while copied < part.length() {
-                let count = (part.length() - copied).min(SLICE - at % SLICE);
-                let Some(buffer) = buffers.get((at / SLICE) as usize) else { break };
-                js::copy_into(&js::view(buffer)?, &part.subarray(copied, copied + count), at % SLICE)?;
-                (copied, at) = (copied + count, at + count);
-            }
-        }
-        Ok(buffers)
-    }
-}
-
-/// Slices of one part. A new buffer that is filled at once is made in half of the time of one that is made first, and then filled.
-fn sliced(part: &Uint8Array) -> Result<Vec<ArrayBuffer>> {
-    let gone = |cause| Failure::argument("weightData", "a buffer was transferred away", cause);
-    let slice = |start: u32| {
-        let ends = [&start.into(), &part.length().min(start.saturating_add(SLICE)).into()];
-        let slice = host::call(part, "slice", &ends).map_err(gone)?;
-        Ok(slice.unchecked_into::<Uint8Array>().buffer())
-    };
-    (0..part.length()).step_by(SLICE as usize).map(slice).collect()
 }
 
 /// Begins to look at all files: their names and lengths. None where there is no such file system.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::future::join;
 use js_sys::Promise;
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -30,15 +31,31 @@ struct Save<'a> {
     _lock: Lock,
 }
 
+/// What a save holds before it says so.
+struct Locks {
+    /// Shared with others who begin: no sweep is under way.
+    gate: Lock,
+    /// The save's own.
+    own: Lock,
+}
+
+impl Locks {
+    async fn of(id: &str, cx: &Context) -> Result<Self> {
+        Ok(Self { gate: locks::shared(SWEEP, cx).await?, own: locks::exclusive(&lock_of(id), cx).await? })
+    }
+}
+
 /// Stores the model; gives its info, and whether it replaced another.
 pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Result<(Info, bool)> {
     // A copy: what the caller does with the topology while the weights are written does not matter.
     let header = js::structured_clone(&model.header.with_weights(None)).map_err(js::storage(url, 0))?;
     let bytes = model.bytes();
-    // Looked at now, so that it costs no time.
+    // At once, so that it costs no time.
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
-    let mut writer = pool.writer(url, bytes, cx).await?;
-    let (save, layout, key) = Save::announce(pool, files, url, cx).await?;
+    let id = new_id()?;
+    let (writer, locks) = join(pool.writer(url, bytes, cx), Locks::of(&id, cx)).await;
+    let (mut writer, locks) = (writer?, locks?);
+    let (save, layout, key) = Save::announce(pool, id, locks, files, url, cx).await?;
     let shards = Shards::new(layout, key, bytes, &save.id);
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
@@ -66,10 +83,14 @@ struct Written {
 impl<'a> Save<'a> {
     /// Tells everybody, before a byte is written, that this save is under way and may use any shard that is there now. The sweep waits
     /// meanwhile, so it knows of the save or has been before it.
-    async fn announce(pool: Pool, files: Option<Promise>, url: &'a str, cx: &Context) -> Result<(Self, Layout, Key)> {
-        let gate = locks::shared(SWEEP, cx).await?;
-        let id = new_id()?;
-        let lock = locks::exclusive(&lock_of(&id), cx).await?;
+    async fn announce(
+        pool: Pool,
+        id: String,
+        Locks { gate, own }: Locks,
+        files: Option<Promise>,
+        url: &'a str,
+        cx: &Context,
+    ) -> Result<(Self, Layout, Key)> {
         let db = catalog::open(url, 0, cx).await?;
         let files = match files {
             Some(files) => Some(opfs::files(files, url).await?),
@@ -79,7 +100,7 @@ impl<'a> Save<'a> {
         let outcome = begin(&transaction, pool, files, url, &id, cx).await;
         let (layout, key) = transaction.settle(outcome, 0, cx).await?;
         drop(gate);
-        Ok((Self { pool, url, id, db, _lock: lock }, layout, key))
+        Ok((Self { pool, url, id, db, _lock: own }, layout, key))
     }
 
     async fn write(&self, model: &mut Model, mut shards: Shards, writer: &mut Writer, cx: &Context) -> Result<Written> {

@@ -43,6 +43,16 @@ pub fn use_worker(make: Function) {
 #[derive(Clone)]
 pub struct Agent(Rc<Link>);
 
+/// Bytes of a file that is written.
+pub struct Slice {
+    /// What holds them, at its beginning.
+    pub buffer: ArrayBuffer,
+    /// Where in the file they begin.
+    pub at: u64,
+    /// How many.
+    pub length: u32,
+}
+
 struct Link {
     worker: JsValue,
     state: RefCell<State>,
@@ -164,14 +174,17 @@ impl Agent {
         js::get(&self.0.state.borrow().abilities, what).is_truthy()
     }
 
-    /// Has a new file written. The buffers go there, and come back with the answer.
-    pub fn write(&self, name: &str, buffers: &[ArrayBuffer], length: u64, flush: bool) -> Promise {
-        let buffers: Array = buffers.iter().collect();
+    /// Has a slice of a new file of `total` bytes written. The file is whole, or given up, with the slice that ends there. The buffer
+    /// goes there, and comes back with the answer.
+    pub fn write(&self, name: &str, slice: &Slice, total: u64, flush: bool) -> Promise {
+        let buffers = Array::of1(&slice.buffer);
         let task = Object::new();
         js::set(&task, "task", &"write".into());
         js::set(&task, "name", &name.into());
         js::set(&task, "buffers", &buffers);
-        js::set(&task, "length", &(length as f64).into());
+        js::set(&task, "at", &(slice.at as f64).into());
+        js::set(&task, "length", &slice.length.into());
+        js::set(&task, "total", &(total as f64).into());
         js::set(&task, "flush", &flush.into());
         self.ask(&task, &buffers)
     }
