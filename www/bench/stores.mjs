@@ -40,8 +40,8 @@ const rawRecord = saver(async (artifacts) => saveRecord(await records(), 'm', ar
 
 const BLOB = 16 * MB;
 const blobs = () => database('bench-raw-blobs', { blobs: {}, meta: {} });
-export const saveBlobs = async ({ weightData, ...rest }) => {
-  const tx = (await blobs()).transaction(['blobs', 'meta'], 'readwrite');
+export const saveBlobs = async ({ weightData, ...rest }, durability = 'relaxed') => {
+  const tx = (await blobs()).transaction(['blobs', 'meta'], 'readwrite', { durability });
   const count = Math.ceil(weightData.byteLength / BLOB);
   for (let i = 0; i < count; i++) {
     const bytes = new Uint8Array(weightData, i * BLOB, Math.min(BLOB, weightData.byteLength - i * BLOB));
@@ -60,7 +60,7 @@ export const removeBlobs = async () => {
   for (const store of ['blobs', 'meta']) tx.objectStore(store).clear();
   await complete(tx);
 };
-const rawBlobs = saver(saveBlobs, loadBlobs, removeBlobs);
+const rawBlobs = (durability) => saver((artifacts) => saveBlobs(artifacts, durability), loadBlobs, removeBlobs);
 const rawFile = (flush) => saver(({ weightData }) => saveFile('m', weightData, { flush }), () => loadFile('m'), () => removeFile('m'));
 
 /** One transaction on a catalog of rows as small as ours may be. */
@@ -81,8 +81,9 @@ const localStorageScene = (mb, save) => roundTrip('localstorage', mb,
   { tfjs: tfjsAt('localstorage://m'), raw: rawLocalStorage, ours: oursAt('localstorage://m') }, steps(save, 15, [1.2, 1.2]));
 const recordScene = (mb) => roundTrip("indexeddb, TF.js's layout,", mb,
   { tfjs: tfjsAt('indexeddb://m'), raw: rawRecord, ours: oursAt('indexeddb://ours') }, steps(1, 1, [1.1, 1.1]));
-const shardedScene = (mb) => roundTrip('indexeddb sharded', mb,
-  { tfjs: tfjsAt('indexeddb://m'), raw: rawBlobs, ours: oursAt('indexeddb://ours', { layout: 'sharded' }) }, steps(3, 2, [1.2, 1.2]));
+const shardedScene = (mb, durability, targets) => roundTrip(`indexeddb sharded ${durability}`, mb, {
+  tfjs: tfjsAt('indexeddb://m'), raw: rawBlobs(durability), ours: oursAt('indexeddb://ours', { layout: 'sharded', durability }),
+}, targets);
 const opfsScene = (mb, save, load) => roundTrip('opfs relaxed', mb,
   { tfjs: tfjsAt('indexeddb://m'), raw: rawFile(false), ours: oursAt('opfs://m', { durability: 'relaxed' }) }, steps(save, load, [1.4, 1.15]));
 const strictScene = (mb, save) => roundTrip('opfs strict', mb,
@@ -170,7 +171,8 @@ function listScene(count) {
 export const stores = (quick) => [
   localStorageScene(1, 2.5), localStorageScene(3, 6),
   ...(quick ? [1, 16] : [1, 16, 64]).map(recordScene),
-  ...(quick ? [64] : [64, 256]).map(shardedScene),
+  ...(quick ? [64] : [64, 256]).map((mb) => shardedScene(mb, 'relaxed', steps(3, 2, [1.2, 1.2]))),
+  ...(quick ? [] : [shardedScene(256, 'strict', steps(undefined, undefined, [1.2]))]),
   opfsScene(16, 4.5, 2.5), opfsScene(64, 5, 3), ...(quick ? [] : [opfsScene(256, 5.5, 3.3)]),
   ...(quick ? [] : [strictScene(16, 3.5)]), strictScene(64, 4.5), ...(quick ? [] : [strictScene(256, 5)]),
   checkpointScene(quick ? 64 : 256),

@@ -20,7 +20,7 @@ use crate::weights;
 /// Transactions that are being written while one more is filled.
 const IN_FLIGHT: usize = 1;
 /// Bytes of a transaction: one with several shards is quicker than one for each. Buffers, unlike Blobs, fill the page's own memory.
-const MOST_BYTES: [u64; 2] = [32 << 20, 64 << 20];
+const MOST_BYTES: [u64; 2] = [32 << 20, 128 << 20];
 
 /// Writes the shards of one save: as many in a transaction as come in one turn of the event loop.
 pub struct Writer {
