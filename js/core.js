@@ -78,7 +78,9 @@ async function buildFor(name, args) {
   if (ready.transfers) return ready.transfers;
   if (args.some((arg) => look(needsAll, arg))) return start('transfers');
   const mayBeSharded = args.some((arg) => schemeOf(arg) === 'indexeddb') || (name === 'listModels' && typeof args[0] !== 'string');
-  if (mayBeSharded && (await hasShards())) return start('transfers');
+  // Who may not replace anything has to know of the first model in shards, too, that somebody may write meanwhile.
+  const mayNotReplace = args.some((arg) => look((options) => options?.overwrite === false, arg));
+  if (mayBeSharded && (mayNotReplace || (await hasShards()))) return start('transfers');
   return started.stores ?? started.transfers ?? start('stores');
 }
 

@@ -68,5 +68,6 @@ onmessage = async ({ data }) => {
 };
 
 const has = (type, property) => globalThis[type] !== undefined && property in globalThis[type].prototype;
-// Handles without a mode are exclusive: two readers of one file would be in each other's way.
-postMessage({ writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });
+// Who asks has to speak as this file does: it may be an older or newer one that somebody serves. Handles without a mode are exclusive: two
+// readers of one file would be in each other's way.
+postMessage({ protocol: 2, writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });

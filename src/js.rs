@@ -166,11 +166,14 @@ pub fn copy_into(target: &Uint8Array, part: &Uint8Array, offset: u32) -> Result<
 /// A copy of some bytes of `part`.
 ///
 /// # Errors
-/// As [`copy_into`].
+/// As [`copy_into`] and [`allocate`].
 #[cfg(feature = "sharded")]
 pub fn slice(part: &Uint8Array, start: u32, end: u32) -> Result<Uint8Array> {
-    let slice = crate::host::call(part, "slice", &[&start.into(), &end.into()]).map_err(transferred)?;
-    Ok(slice.unchecked_into())
+    let slice = crate::host::call(part, "slice", &[&start.into(), &end.into()]);
+    slice.map(JsCast::unchecked_into).map_err(|cause| match words(&cause).0 == "RangeError" {
+        true => no_room(u64::from(end - start), Some(cause)),
+        false => transferred(cause),
+    })
 }
 
 #[wasm_bindgen]
@@ -213,12 +216,13 @@ extern "C" {
 /// # Errors
 /// [`Error::InvalidArgument`] when the engine cannot allocate it.
 pub fn allocate(length: u64) -> Result<ArrayBuffer> {
-    let too_large = |cause| {
-        let why = format!("{length} bytes do not fit into one ArrayBuffer here");
-        Failure::known(Error::argument("weightData", why), cause)
-    };
     if length > u64::from(u32::MAX) {
-        return Err(too_large(None));
+        return Err(no_room(length, None));
     }
-    FallibleBuffer::new(length as f64).map(Into::into).map_err(|cause| too_large(Some(cause)))
+    FallibleBuffer::new(length as f64).map(Into::into).map_err(|cause| no_room(length, Some(cause)))
+}
+
+fn no_room(length: u64, cause: Option<JsValue>) -> Failure {
+    let why = format!("{length} bytes do not fit into one ArrayBuffer here");
+    Failure::known(Error::argument("weightData", why), cause)
 }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
+use crate::locks::{self, Lock};
 use crate::store::catalog;
 use crate::store::indexed_db::IndexedDb as Records;
 use crate::store::pool::Pool;
@@ -150,6 +151,7 @@ impl Store for IndexedDb {
     }
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
+        let _turn = self.turn(path, cx).await?;
         let bytes = model.bytes();
         let by_size = if bytes.is_some_and(|bytes| bytes <= RECORD) { Layout::Record } else { Layout::Sharded };
         match wanted(cx)?.unwrap_or(by_size) {
@@ -217,6 +219,7 @@ impl Store for IndexedDb {
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+        let _turn = self.turn(to, cx).await?;
         let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
         let source = source?;
         if let Some(source) = source.as_ref().filter(|twins| twins.newer() == Layout::Sharded) {
@@ -237,6 +240,7 @@ impl Store for IndexedDb {
     }
 
     async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
+        let _turn = self.turn(to, cx).await?;
         let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
         let is_sharded = source?.is_some_and(|twins| twins.newer() == Layout::Sharded);
         if !is_sharded || wanted(cx)? == Some(Layout::Record) {
@@ -247,6 +251,11 @@ impl Store for IndexedDb {
 }
 
 impl IndexedDb {
+    /// Who may not replace anything has the path alone among those who may not: another one could be about to write in the other layout.
+    async fn turn(&self, path: &str, cx: &Context) -> Result<Option<Lock>> {
+        if cx.overwrite { Ok(None) } else { locks::exclusive(&self.url(path), cx).await.map(Some) }
+    }
+
     /// That nothing is at the path, in the other layout, that may not be replaced; of its own the layout itself makes sure.
     fn may_replace(&self, path: &str, twin: Option<&Entry>, cx: &Context) -> Result<()> {
         if cx.overwrite || twin.is_none() { Ok(()) } else { Err(Error::AlreadyExists { url: self.url(path) }.into()) }

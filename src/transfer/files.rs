@@ -63,8 +63,8 @@ impl Picked {
     /// The model JSON in it, if there is one. The text of anything else is only looked at when it begins like one.
     async fn model_json(&self, head: &JsValue, is_loose: bool, cx: &Context) -> Result<Option<ModelJson>> {
         if self.packed.is_none() {
-            if let Some(cause) = js::get_some(head, "reason") {
-                return Err(js::storage(&self.path, 0)(cause));
+            if js::get(head, "status") == "rejected" {
+                return Err(js::storage(&self.path, 0)(js::get(head, "reason")));
             }
             let head = js::bytes(&js::get(head, "value")).unwrap_or_default();
             let head = host::decode(&head).map_err(js::thrown)?;

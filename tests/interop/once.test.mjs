@@ -20,7 +20,7 @@ const BOTH = ['indexeddb://m', 'opfs://m'];
 const CASES = [
   ['databases() throws', BOTH, 'yes'], ['databases() rejects', BOTH, 'yes'], ['there is no databases()', BOTH, 'yes'],
   ['no worker can be made', ['opfs://m'], 'yes'], ['no worker starts', ['opfs://m'], 'yes'],
-  ['a worker never says that it is there', ['opfs://m'], 'yes'],
+  ['a worker never says that it is there', ['opfs://m'], 'yes'], ['the worker is of another version', ['opfs://m'], 'yes'],
   ['the first worker dies at its first task', ['opfs://m'], 'ERR_STORAGE'],
 ];
 for (const engine of ENGINES.filter((name) => name !== 'webkit')) { // which has no such file system here

@@ -84,9 +84,9 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
     test('two tabs save with overwrite: false: exactly one wins', async () => {
       const page = await openIn(engine);
       const tabs = [page, await page.another()];
-      for (const store of ['indexeddb', 'localstorage']) {
+      for (const [store, layouts] of [['indexeddb', []], ['indexeddb', ['tfjs', 'sharded']], ['localstorage', []]]) {
         const models = [['one', 1, 40000], ['two', 2, 40000]];
-        const outcomes = await together(tabs, ...models.map((model) => ({ name: 'race', argument: { store, model, rounds: 20 } })));
+        const outcomes = await together(tabs, ...models.map((model, i) => ({ name: 'race', argument: { store, model, rounds: 20, layout: layouts[i] } })));
         const prints = await Promise.all(models.map((model) => print(plain(...model))));
         const winners = [];
         for (let i = 0; i < 20; i++) {
@@ -96,7 +96,7 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
           assert.deepEqual(both.toSorted(), ['ERR_ALREADY_EXISTS', 'saved'], `round ${i}`);
           assert.equal(both[winners[i]], 'saved', `round ${i}: what is there is not the winner's`);
         }
-        console.log(`  ${engine}, ${store}: ${outcomes.map(sum).join(' ')}, stored in the end ${sum(winners.map((i) => 'AB'[i] ?? 'torn'))}`);
+        console.log(`  ${engine}, ${store} ${layouts}: ${outcomes.map(sum).join(' ')}, stored in the end ${sum(winners.map((i) => 'AB'[i] ?? 'torn'))}`);
         await page.evaluate(() => T.clear());
       }
       await page.close();

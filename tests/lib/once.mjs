@@ -2,6 +2,20 @@
 import { plain, print } from './artifacts.mjs';
 import { attempt, library } from './libraries.mjs';
 
+/** It knows nothing of slices: each begins the file anew. */
+const OLD_WORKER = `
+let before = Promise.resolve();
+async function write({ id, name, buffers, length }) {
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('tfpersist', { create: true });
+  const handle = await (await folder.getFileHandle(name, { create: true })).createSyncAccessHandle();
+  handle.write(new Uint8Array(buffers[0], 0, length), { at: 0 });
+  handle.close();
+  postMessage({ id, buffers }, buffers);
+}
+onmessage = ({ data }) => { before = before.then(() => write(data)); };
+postMessage({ writes: true, reads: false });
+`;
+
 const HOW = {
   'databases() throws': () => { IDBFactory.prototype.databases = () => { throw new TypeError('injected'); }; },
   'databases() rejects': () => { IDBFactory.prototype.databases = () => Promise.reject(new TypeError('injected')); },
@@ -15,6 +29,10 @@ const HOW = {
   'a worker never says that it is there': () => {
     const silent = URL.createObjectURL(new Blob(['// nothing']));
     globalThis.Worker = class extends Worker { constructor(url) { super(String(url).startsWith('blob:') ? url : silent); } };
+  },
+  'the worker is of another version': () => {
+    const old = URL.createObjectURL(new Blob([OLD_WORKER]));
+    globalThis.Worker = class extends Worker { constructor(url) { super(String(url).startsWith('blob:') ? url : old); } };
   },
   'the first worker dies at its first task': () => {
     let isFirst = true;

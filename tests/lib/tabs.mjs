@@ -112,13 +112,13 @@ async function meet(round) {
 }
 
 /** In two tabs at once, saves to paths where nothing may be; the outcomes. */
-export async function race({ store, model, rounds }) {
+export async function race({ store, model, rounds, layout }) {
   const { save } = await library('tfpersist');
   const outcomes = [];
   for (let i = 0; i < rounds; i++) {
     const artifacts = plain(...model);
     await meet(i);
-    const { error } = await attempt(() => save(artifacts, `${store}://only${i}`, { overwrite: false }));
+    const { error } = await attempt(() => save(artifacts, `${store}://only${i}`, { overwrite: false, ...(layout && { layout }) }));
     outcomes.push(error ? error.code ?? error.message : 'saved');
   }
   return outcomes;

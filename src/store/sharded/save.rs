@@ -31,20 +31,6 @@ struct Save<'a> {
     _lock: Lock,
 }
 
-/// What a save holds before it says so.
-struct Locks {
-    /// Shared with others who begin: no sweep is under way.
-    gate: Lock,
-    /// The save's own.
-    own: Lock,
-}
-
-impl Locks {
-    async fn of(id: &str, cx: &Context) -> Result<Self> {
-        Ok(Self { gate: locks::shared(SWEEP, cx).await?, own: locks::exclusive(&lock_of(id), cx).await? })
-    }
-}
-
 /// Stores the model; gives its info, and whether it replaced another.
 pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Result<(Info, bool)> {
     // A copy: what the caller does with the topology while the weights are written does not matter.
@@ -53,9 +39,10 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     // At once, so that it costs no time.
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let id = new_id()?;
-    let (writer, locks) = join(pool.writer(url, bytes, cx), Locks::of(&id, cx)).await;
-    let (mut writer, locks) = (writer?, locks?);
-    let (save, layout, key) = Save::announce(pool, id, locks, files, url, cx).await?;
+    let lock = lock_of(&id);
+    let (writer, own) = join(pool.writer(url, bytes, cx), locks::exclusive(&lock, cx)).await;
+    let (mut writer, own) = (writer?, own?);
+    let (save, layout, key) = Save::announce(pool, id, own, files, url, cx).await?;
     let shards = Shards::new(layout, key, bytes, &save.id);
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
@@ -86,12 +73,13 @@ impl<'a> Save<'a> {
     async fn announce(
         pool: Pool,
         id: String,
-        Locks { gate, own }: Locks,
+        own: Lock,
         files: Option<Promise>,
         url: &'a str,
         cx: &Context,
     ) -> Result<(Self, Layout, Key)> {
-        let db = catalog::open(url, 0, cx).await?;
+        let (gate, db) = join(locks::shared(SWEEP, cx), catalog::open(url, 0, cx)).await;
+        let (gate, db) = (gate?, db?);
         let files = match files {
             Some(files) => Some(opfs::files(files, url).await?),
             None => None,

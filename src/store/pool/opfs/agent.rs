@@ -19,6 +19,9 @@ const SCRIPT: &str = include_str!("../../../../js/worker.js");
 /// Milliseconds that a worker may take to start.
 const PATIENCE: u32 = 10_000;
 
+/// What the worker must speak: a file that somebody serves may be an older or a newer one.
+const PROTOCOL: f64 = 2.0;
+
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
     static STARTED: RefCell<Started> = const { RefCell::new(Started::Not) };
@@ -152,11 +155,15 @@ async fn meet(worker: Host<JsValue>) -> Host<Agent> {
     }
     let alarm = Alarm::new(PATIENCE);
     host::settled(Ok(Promise::race(&Array::of2(&there, &alarm.rings)).into())).await?;
-    if agent.0.state.borrow().abilities.is_object() {
+    let abilities = agent.0.state.borrow().abilities.clone();
+    if js::get(&abilities, "protocol") == PROTOCOL {
         return Ok(agent);
     }
     let _ = host::call(&worker, "terminate", &[]);
-    Err(exception("TimeoutError", "the worker of opfs:// does not say that it is there"))
+    Err(match abilities.is_object() {
+        true => exception("OperationError", "the worker of opfs:// is of another version"),
+        false => exception("TimeoutError", "the worker of opfs:// does not say that it is there"),
+    })
 }
 
 impl Agent {

@@ -28,7 +28,7 @@ pub async fn sources(parts: &[Part<'_>], url: &str, in_turn: bool) -> Result<Vec
     }
     let Some(folder) = folder(false, url, 0).await? else { return Ok(vec![None; parts.len()]) };
     let source = async |_: usize, part: &Part<'_>| match handle(&folder, part.shard).await {
-        Ok(Some(handle)) => blob(&handle, part.offset, part.bytes).await.map(Some),
+        Ok(Some(handle)) => blob(&handle, part.offset, part.bytes).await,
         Ok(None) => Ok(None),
         Err(cause) => Err(cause),
     };
@@ -63,18 +63,26 @@ async fn read(name: &str, offset: u64, bytes: u64, url: &str) -> Host<JsValue> {
     {
         return Ok(read);
     }
-    settled(host::call(&blob(&handle, offset, bytes).await?, "arrayBuffer", &[])).await
+    match blob(&handle, offset, bytes).await? {
+        Some(blob) => settled(host::call(&blob, "arrayBuffer", &[])).await,
+        None => Ok(JsValue::UNDEFINED),
+    }
 }
 
 /// The handle of a file; `None` when it is gone.
 async fn handle(folder: &JsValue, name: &str) -> Host<Option<JsValue>> {
-    match settled(host::call(folder, "getFileHandle", &[&name.into()])).await {
-        Err(cause) if is_gone(&cause) => Ok(None),
-        handle => handle.map(Some),
-    }
+    unless_gone(settled(host::call(folder, "getFileHandle", &[&name.into()])).await)
 }
 
-async fn blob(handle: &JsValue, offset: u64, bytes: u64) -> Host<JsValue> {
-    let file = settled(host::call(handle, "getFile", &[])).await?;
-    host::call(&file, "slice", &[&(offset as f64).into(), &((offset + bytes) as f64).into()])
+/// The same for bytes of it.
+async fn blob(handle: &JsValue, offset: u64, bytes: u64) -> Host<Option<JsValue>> {
+    let Some(file) = unless_gone(settled(host::call(handle, "getFile", &[])).await)? else { return Ok(None) };
+    host::call(&file, "slice", &[&(offset as f64).into(), &((offset + bytes) as f64).into()]).map(Some)
+}
+
+fn unless_gone(found: Host<JsValue>) -> Host<Option<JsValue>> {
+    match found {
+        Err(cause) if is_gone(&cause) => Ok(None),
+        found => found.map(Some),
+    }
 }
