@@ -44,6 +44,16 @@ async function write({ name, buffers, at, length, total, flush }) {
   return buffers;
 }
 
+/** Files of a save that is given up: those whose last slice never came are closed, so that they can be removed. */
+async function forget({ names }) {
+  for (const name of names) {
+    const handle = written.get(name)?.catch(() => undefined);
+    written.delete(name);
+    (await handle)?.close();
+  }
+  return [];
+}
+
 /** Some bytes of a file; fewer where it ends. */
 async function read({ name, offset, length }) {
   const handle = await open(name, false, { mode: 'read-only' });
@@ -56,7 +66,7 @@ async function read({ name, offset, length }) {
   }
 }
 
-const tasks = { write, read };
+const tasks = { write, forget, read };
 
 onmessage = async ({ data }) => {
   try {

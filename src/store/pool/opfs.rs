@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use js_sys::{Array, ArrayBuffer, Object, Promise, Uint8Array};
+use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
@@ -109,22 +109,15 @@ impl Writer {
     /// Sends a file to the worker, each slice as soon as it is copied, so that it is written while the next one is.
     fn hand_over(&mut self, agent: &agent::Agent, name: &str, parts: &[Uint8Array], length: u64) -> Result<()> {
         let (mut slices, mut at) = (Slices::of(parts), 0);
-        while at < length {
-            let (buffer, count) = match slices.next(&mut self.free) {
-                Ok(Some(slice)) => slice,
-                ended => {
-                    // The worker hears of it, to close the file.
-                    let none = agent::Slice { buffer: ArrayBuffer::new(0), at, length: 0 };
-                    self.await_later(0, agent.write(name, &none, at, self.flush));
-                    let gone = || Error::argument("weightData", "a buffer was transferred away").into();
-                    return Err(ended.err().unwrap_or_else(gone));
-                }
-            };
+        while let Some((buffer, count)) = slices.next(&mut self.free)? {
             let slice = agent::Slice { buffer, at, length: count };
             at += u64::from(count);
             self.await_later(1, agent.write(name, &slice, length, self.flush));
         }
-        Ok(())
+        match at == length {
+            true => Ok(()),
+            false => Err(Error::argument("weightData", "a buffer was transferred away").into()),
+        }
     }
 
     /// Some buffers are on their way.
@@ -144,10 +137,13 @@ impl Writer {
 
     /// Removes what was written, as far as that can be done soon.
     pub async fn discard(self) {
-        let Self { folder, names, sent, .. } = self;
+        let Self { folder, names, sent, way, .. } = self;
         let removed = future_to_promise(async move {
             let written: Array = sent.iter().map(|(_, written)| written).collect();
             host::settled(Ok(Promise::all_settled(&written).into())).await?;
+            if let Way::Agent(agent) = way {
+                let _ = host::settled(Ok(agent.forget(&names).into())).await;
+            }
             host::settled(Ok(remove_all(&folder, &names).into())).await
         });
         let alarm = Alarm::new(PATIENCE);

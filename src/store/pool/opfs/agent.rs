@@ -181,8 +181,8 @@ impl Agent {
         js::get(&self.0.state.borrow().abilities, what).is_truthy()
     }
 
-    /// Has a slice of a new file of `total` bytes written. The file is whole, or given up, with the slice that ends there. The buffer
-    /// goes there, and comes back with the answer.
+    /// Has a slice of a new file of `total` bytes written. The file is closed with the slice that ends there. The buffer goes there, and
+    /// comes back with the answer.
     pub fn write(&self, name: &str, slice: &Slice, total: u64, flush: bool) -> Promise {
         let buffers = Array::of1(&slice.buffer);
         let task = Object::new();
@@ -194,6 +194,14 @@ impl Agent {
         js::set(&task, "total", &(total as f64).into());
         js::set(&task, "flush", &flush.into());
         self.ask(&task, &buffers)
+    }
+
+    /// Has files closed that will not be written to their ends.
+    pub fn forget(&self, names: &[String]) -> Promise {
+        let task = Object::new();
+        js::set(&task, "task", &"forget".into());
+        js::set(&task, "names", &names.iter().map(JsValue::from).collect::<Array>());
+        self.ask(&task, &Array::new())
     }
 
     /// Has bytes of a file read: a list of one buffer.
