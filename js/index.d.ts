@@ -39,11 +39,15 @@ export interface ModelArtifacts {
   trainingConfig?: any;
   /** One entry a weight, in the order of the bytes. */
   weightSpecs?: WeightSpec[];
-  /** The bytes of the weights. A load gives one ArrayBuffer, or a list where the model is stored in several; TF.js takes both. */
+  /**
+   * The bytes of the weights. A load gives one ArrayBuffer, or a list where the model is stored in several, as one of more than 4 MiB may be in shards;
+   * TF.js takes both. `{ joined: true }` makes one of them.
+   */
   weightData?: WeightData;
   /**
    * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for, a cancel
-   * ends the request, and each call opens a stream of its own.
+   * ends the request, and each call opens a stream of its own. Its chunks are Uint8Arrays of any length: one may end in the middle of a number, so
+   * make numbers of `chunk.slice().buffer` only where the lengths allow it. (The type is that of TF.js, which takes both.)
    */
   getWeightStream?: () => ReadableStream<ArrayBuffer>;
   /** `'layers-model'` or `'graph-model'`. */
@@ -221,7 +225,7 @@ export interface LoadOptions extends Options, RequestOptions {
   /**
    * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files one is read after the other,
    * with two asked for ahead; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
-   * `loadModel` TF.js reads a graph model's weights so; of layers models it takes no streams.
+   * `loadModel` TF.js reads a graph model's weights so; a layers model is loaded as without it. `joined` has no meaning then.
    */
   stream?: boolean;
   /** Give `weightData` as one ArrayBuffer, also where the model is stored in several. That is a copy, and one buffer may be too large for the engine. */
@@ -238,8 +242,8 @@ export interface LoadOptions extends Options, RequestOptions {
   weightUrlConverter?: ((path: string, file: { index: number; bytes?: number }) => string | Promise<string>) | { [path: string]: string };
   /**
    * HTTP only: a store's URL in which the model is kept. It is loaded from there as long as the server's model.json is the same and
-   * its weight files have the same ETag or Last-Modified (or neither), and when the server cannot be reached. `indexeddb://`, `memory://` or a
-   * registered store that keeps all fields; a model of your own that is there is ERR_ALREADY_EXISTS, not replaced.
+   * its weight files have the same ETag or Last-Modified (or neither), and when the server cannot be reached. `indexeddb://`, `opfs://`, `memory://`
+   * or a registered store that keeps all fields; a model of your own that is there is ERR_ALREADY_EXISTS, not replaced.
    */
   cache?: string;
 }
@@ -331,7 +335,7 @@ export type InitSource = string | URL | Request | Response | BufferSource | WebA
 /**
  * Loads the WebAssembly, once. Optional: every verb awaits it by itself. There are two builds: `tfpersist_bg.wasm` with TF.js's own
  * stores, and `tfpersist_transfers_bg.wasm` with everything, which is fetched at the first call that needs `opfs://`, a large model, a
- * server, files, downloads or a cache. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
+ * server, files, downloads, a cache, a stream, `quantize`, or `overwrite: false` on `indexeddb://`. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
  *
  * In a page, `opfs://` writes through a worker of its own: `worker.js` of the package, or a Blob with the same text where that cannot be
  * started. `{ worker }` says where it is, or makes it.
@@ -398,8 +402,8 @@ export function listModels(options?: ListOptions): Promise<{ [url: string]: List
 export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 
 /**
- * Reads everything of a stored model and checks it as a load does: parts and sizes, in Local Storage a checksum. TF.js's formats elsewhere have none, so
- * changed bytes of the same number are not seen there.
+ * Reads everything of a stored model and checks it as `load(url, { verify: true })` does, without keeping it: parts and sizes, in shards and Local
+ * Storage checksums. TF.js's formats elsewhere have none, so changed bytes of the same number are not seen there.
  * @returns its row of a listing, with `damage` where there is some: the error that a load would reject with. Damage does not reject.
  * @throws TfpersistError ERR_NOT_FOUND
  * @example const { damage } = await verify('indexeddb://m'); if (damage) console.warn(damage.file, damage.expected, damage.received);
@@ -455,7 +459,7 @@ export function persistStorage(): Promise<boolean>;
  * @throws TfpersistError ERR_INVALID_ARGUMENT when both are the same, ERR_NOT_FOUND, ...
  * @example await copyModel('localstorage://m', 'indexeddb://m');
  */
-export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache'>): Promise<ModelArtifactsInfo>;
+export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache' | 'verify' | 'stream' | 'joined'>): Promise<ModelArtifactsInfo>;
 
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.

@@ -55,7 +55,7 @@ async function turn(scene, name, state) {
 /** name -> step -> samples, and name -> error. */
 async function collect(scene, { rounds, share }) {
   const names = Object.keys(CONTENDERS).filter((name) => scene.contenders[name]);
-  const [samples, errors, state] = [{}, {}, await scene.setup?.() ?? {}];
+  const [samples, errors, state] = [{}, {}, await inTime(async () => scene.setup?.()) ?? {}];
   const started = performance.now();
   const count = scene.small ? 2 * rounds + 1 : rounds; // small ones are quick, and noisy
   for (let round = 0; round <= count; round++) {
@@ -67,7 +67,7 @@ async function collect(scene, { rounds, share }) {
       if (round > 0) for (const [step, ms] of Object.entries(times)) ((samples[name] ??= {})[step] ??= []).push(ms);
     }
   }
-  await scene.teardown?.(state);
+  await inTime(async () => scene.teardown?.(state));
   return { samples, errors };
 }
 
