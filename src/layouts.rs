@@ -58,6 +58,7 @@ impl Twins {
             return Ok(None);
         }
         let (sharded, record) = join(sharded_row(path, cx), Records.row(path, cx)).await;
+        cx.check()?; // whichever of the two it came at
         let Some(sharded) = sharded? else { return Ok(None) };
         Ok(Some(Self { sharded, record: record? }))
     }

@@ -7,7 +7,7 @@ const INTRO = `# What a failure at each step does
 
 For every call that a verb makes to its host, in order, the verb was run with exactly that call failing, and everything that is stored was compared
 before and after, byte for byte. \`tests/interop/fault-table*.test.mjs\` (Chromium, in a page and in a worker; Firefox must give the same; Node for \`file://\`)
-count the calls, run each failure and compare this file with what they find; \`UPDATE=1\` writes it.
+count the calls, run each failure and compare this file with what they find, but for the order of the calls: some are made at once; \`UPDATE=1\` writes it.
 
 Ways to fail: *exception*, the call throws or its promise rejects; *quota*, with QuotaExceededError or ENOSPC (of a file half is written);
 *abort*, the transaction is aborted right after it; *request*, its answer is an error event; *lost*, it does its work and then rejects;
@@ -54,6 +54,21 @@ export function markdown(rows, kinds) {
     from === to ? from + 1 : `${from + 1}–${to + 1}`, `${call} ${of.join(', ')}`.trim(), ...columns.map((kind) => cells[kind] ?? '–'),
   ]));
   return [line(['#', 'call', ...columns]), line(['--:', '---', ...columns.map(() => '---')]), ...body].join('\n');
+}
+
+/**
+ * A table of `markdown` without the order of its rows, for comparison: a line for each call, sorted. What is asked at once is answered in
+ * one order or another.
+ */
+export function unordered(table) {
+  const [head, , ...rows] = table.split('\n');
+  const lines = rows.flatMap((row) => {
+    const [number, name, ...cells] = row.split(' | ');
+    const [call, ...rest] = name.split(' ');
+    const each = number.includes('–') ? rest.join(' ').split(', ') : [rest.join(' ')];
+    return each.map((of) => [`${call} ${of}`.trim(), ...cells].join(' | '));
+  });
+  return [head, ...lines.sort()].join('\n');
 }
 
 /** What must not be, with its place. */
