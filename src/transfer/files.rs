@@ -162,16 +162,22 @@ async fn unpacked(shards: &[&Picked], cx: &Context) -> Result<Weights> {
     parallel::map(shards, cx.lanes()?, read).await.map(Weights::Parts)
 }
 
-/// The one model JSON, its path, and all other files.
-async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
-    let mut found: Vec<(ModelJson, String)> = Vec::new();
-    let mut others = Vec::new();
+/// How each file begins: what became of [`Picked::head`], many at once.
+async fn heads(picked: &[Picked], cx: &Context) -> Result<Vec<JsValue>> {
     let mut heads = Vec::new();
     for some in picked.chunks(HEADS) {
         let asked = some.iter().map(|file| file.head().unwrap_or_else(|cause| Promise::reject(&cause).into()));
         let settled = Promise::all_settled(&asked.collect::<Array>());
         heads.extend(js::items(&cx.settled(Ok(settled.into())).await?));
     }
+    Ok(heads)
+}
+
+/// The one model JSON, its path, and all other files.
+async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
+    let mut found: Vec<(ModelJson, String)> = Vec::new();
+    let mut others = Vec::new();
+    let heads = heads(&picked, cx).await?;
     for (file, head) in picked.into_iter().zip(heads) {
         match file.model_json(&head, is_loose, cx).await? {
             Some(json) => found.push((json, file.path)),

@@ -7,7 +7,7 @@ const INTRO = `# What a failure at each step does
 
 For every call that a verb makes to its host, in order, the verb was run with exactly that call failing, and everything that is stored was compared
 before and after, byte for byte. \`tests/interop/fault-table*.test.mjs\` (Chromium, in a page and in a worker; Firefox must give the same; Node for \`file://\`)
-count the calls, run each failure and compare this file with what they find, but for the order of the calls: some are made at once; \`UPDATE=1\` writes it.
+count the calls, run each failure and compare this file with what they find (in shards and files, some are asked at once: between two that write, their order does not count); \`UPDATE=1\` writes it.
 
 Ways to fail: *exception*, the call throws or its promise rejects; *quota*, with QuotaExceededError or ENOSPC (of a file half is written);
 *abort*, the transaction is aborted right after it; *request*, its answer is an error event; *lost*, it does its work and then rejects;
@@ -56,11 +56,14 @@ export function markdown(rows, kinds) {
   return [line(['#', 'call', ...columns]), line(['--:', '---', ...columns.map(() => '---')]), ...body].join('\n');
 }
 
+/** Calls that write, or tell somebody to, or end what was written. */
+const WRITES = /^(put|delete|removeEntry|createObjectStore|close|write|getSize|postMessage|\(complete\)|\(the last request)/;
+
 /**
- * A table of `markdown` without the order of its rows, for comparison: a line for each call, sorted. What is asked at once is answered in
- * one order or another.
+ * A table of `markdown` for comparison, where calls are made at once: they are answered in one order or another. A line for each call; what
+ * writes stands where it stood, and only what is asked between two of those is sorted.
  */
-export function unordered(table) {
+export function settled(table) {
   const [head, , ...rows] = table.split('\n');
   const lines = rows.flatMap((row) => {
     const [number, name, ...cells] = row.split(' | ');
@@ -68,7 +71,9 @@ export function unordered(table) {
     const each = number.includes('–') ? rest.join(' ').split(', ') : [rest.join(' ')];
     return each.map((of) => [`${call} ${of}`.trim(), ...cells].join(' | '));
   });
-  return [head, ...lines.sort()].join('\n');
+  const steps = [[]];
+  for (const line of lines) if (WRITES.test(line)) steps.push([line], []); else steps.at(-1).push(line);
+  return [head, ...steps.flatMap((step) => step.sort())].join('\n');
 }
 
 /** What must not be, with its place. */
