@@ -46,8 +46,7 @@ export interface ModelArtifacts {
   weightData?: WeightData;
   /**
    * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for, a cancel
-   * ends the request, and each call opens a stream of its own. Its chunks are Uint8Arrays of any length: one may end in the middle of a number, so
-   * make numbers of `chunk.slice().buffer` only where the lengths allow it. (The type is that of TF.js, which takes both.)
+   * ends the request, and each call opens a stream of its own. Its chunks are of any length: one may end in the middle of a number.
    */
   getWeightStream?: () => ReadableStream<ArrayBuffer>;
   /** `'layers-model'` or `'graph-model'`. */

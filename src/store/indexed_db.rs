@@ -1,6 +1,6 @@
 //! `indexeddb://`: TF.js's own records in TF.js's own database, written in one transaction over both object stores.
 
-use js_sys::{Array, ArrayBuffer, Object, Set};
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Set};
 use wasm_bindgen::JsValue;
 use web_sys::IdbObjectStore;
 
@@ -62,11 +62,14 @@ impl Store for IndexedDb {
         let (infos, models) = (Array::from(&infos.await?), Array::from(&models.await?));
         let without_info = Set::new(&models);
         let mut entries = Vec::new();
+        // Made once, as there may be a thousand.
+        let [path_key, info_key] = [KEY_PATH, INFO].map(JsValue::from);
+        let get = |record: &JsValue, key| Reflect::get(record, key).unwrap_or_default();
         for record in infos.iter() {
-            let path = js::get(&record, KEY_PATH);
+            let path = get(&record, &path_key);
             let stored = without_info.delete(&path);
             if let Some(path) = js::text(&path) {
-                entries.push(self.entry(path, info_of(&record), stored));
+                entries.push(self.entry(path, Info::from_js(&get(&record, &info_key)), stored));
             }
         }
         let orphans = Array::from(&without_info);

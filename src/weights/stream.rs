@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
+use crate::weights;
 
 /// What a JavaScript function gives.
 type Answer = core::result::Result<JsValue, JsValue>;
@@ -98,7 +99,9 @@ pub fn readable(pull: Pull, cx: Rc<Context>) -> Result<JsValue> {
                 }
                 let is_last = next.as_ref().is_none_or(|(_, is_last)| *is_last);
                 if let Some((bytes, _)) = next {
-                    host::call(&controller, "enqueue", &[&bytes])?;
+                    // A buffer, as TF.js's type says: numbers are made of it without a look at where a view begins.
+                    let buffer = weights::concat(core::slice::from_ref(&bytes))?;
+                    host::call(&controller, "enqueue", &[&buffer])?;
                 }
                 if is_last { host::call(&controller, "close", &[]) } else { Ok(JsValue::UNDEFINED) }
             })

@@ -57,8 +57,9 @@ export async function read(url) {
   for (const reader = getWeightStream().getReader(); ;) {
     const { done: isEnd, value } = await reader.read();
     if (isEnd) return bytes;
-    for (let at = 0; at < value.byteLength; at += BLOCK) {
-      if (await hash(value.subarray(at, at + BLOCK)) !== made[blocks]) throw new Error(`block ${blocks} is another`);
+    const piece = new Uint8Array(value);
+    for (let at = 0; at < piece.length; at += BLOCK) {
+      if (await hash(piece.subarray(at, at + BLOCK)) !== made[blocks]) throw new Error(`block ${blocks} is another`);
       blocks += 1;
     }
     bytes += value.byteLength;

@@ -26,8 +26,7 @@ export async function readRest() {
       chunks.push(value);
     }
   });
-  const buffers = chunks.map((chunk) => chunk.slice().buffer);
-  return { chunks: chunks.length, error: error ?? null, print: error ? undefined : await print({ ...header, weightData: join(buffers) }) };
+  return { chunks: chunks.length, error: error ?? null, print: error ? undefined : await print({ ...header, weightData: join(chunks) }) };
 }
 
 /** Nobody reads on; `pending`: though a read is under way. The artifacts stay referenced: no lock may hang on the garbage collector. */
