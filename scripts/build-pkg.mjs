@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 
 const KB = 1024;
-const BUDGET = { wasm: 95 * KB, js: 10 * KB, 'transfers wasm': 247 * KB, 'transfers js': 8 * KB }; // bytes after gzip -9
+const BUDGET = { wasm: 95 * KB, js: 10 * KB, 'transfers wasm': 248 * KB, 'transfers js': 8 * KB }; // bytes after gzip -9
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 process.chdir(root);

@@ -1,10 +1,9 @@
 //! ModelArtifactsInfo: date and sizes, as TF.js computes and stores them.
 
-use js_sys::{Array, Date, Object, Reflect};
+use js_sys::{Date, Object, Reflect};
 use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
 
-use crate::context::strings;
 use crate::js;
 
 /// What a store knows of a model without its weights. Sizes are bytes.
@@ -25,7 +24,7 @@ pub struct Info {
 thread_local! {
     /// Its keys, in TF.js's order, and what two of them always say. Made once: a listing of a thousand models would spend half of its
     /// time on them.
-    static KEYS: Array = strings(&[
+    static WORDS: Vec<JsValue> = [
         "dateSaved",
         "modelTopologyType",
         "modelTopologyBytes",
@@ -34,7 +33,9 @@ thread_local! {
         "layout",
         "JSON",
         "sharded",
-    ]);
+    ]
+    .map(JsValue::from)
+    .into();
 }
 
 /// The latest date that JavaScript knows, in milliseconds since 1970.
@@ -43,13 +44,16 @@ const LATEST: f64 = 8.64e15;
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        let get = |key| Reflect::get(value, &KEYS.with(|keys| keys.get(key))).unwrap_or_default();
+        let get = |key: usize| WORDS.with(|words| Reflect::get(value, words.get(key)?).ok()).unwrap_or_default();
         let date = get(0);
         let is_date = date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some();
         let saved = js::date(&date).filter(|_| is_date)?.get_time();
-        let bytes = |key| match get(key) {
-            none if none.is_undefined() || none.is_null() => Some(0),
-            number => number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64),
+        let bytes = |key| {
+            let given = get(key);
+            match given.as_f64() {
+                Some(number) => (number >= 0.0 && number.fract() == 0.0).then_some(number as u64),
+                None => (given.is_undefined() || given.is_null()).then_some(0),
+            }
         };
         Some(Self {
             saved: Some(saved).filter(|saved| saved.is_finite())?,
@@ -64,19 +68,20 @@ impl Info {
     pub fn to_js(self) -> Object {
         let info = Object::new();
         let number = |bytes: u64| JsValue::from(bytes as f64);
-        KEYS.with(|keys| {
+        WORDS.with(|words| {
+            let [keys @ .., json, sharded] = &**words else { return };
             let values = [
-                js::date(&self.saved.into()).into(),
-                keys.get(6),
-                number(self.topology_bytes),
-                number(self.specs_bytes),
-                number(self.weight_bytes),
-                keys.get(7),
+                &js::date(&self.saved.into()).into(),
+                json,
+                &number(self.topology_bytes),
+                &number(self.specs_bytes),
+                &number(self.weight_bytes),
+                sharded,
             ];
             let count = if self.is_sharded { 6 } else { 5 };
-            for (key, value) in (0..).zip(values).take(count) {
+            for (key, value) in keys.iter().zip(values).take(count) {
                 // An object of ours takes it.
-                let _ = Reflect::set(&info, &keys.get(key), &value);
+                let _ = Reflect::set(&info, key, value);
             }
         });
         info

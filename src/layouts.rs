@@ -180,13 +180,14 @@ impl Store for IndexedDb {
     }
 
     async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let sharded = match SHARDS.list(prefix, cx).await {
+        let (sharded, entries) = join(SHARDS.list(prefix, cx), Records.list(prefix, cx)).await;
+        let sharded = match sharded {
             Err(Failure::Known(known)) if matches!(known.error, Error::Corrupt { .. }) => {
                 vec![Entry::damaged("", known.error)]
             }
             sharded => sharded?,
         };
-        let mut entries = Records.list(prefix, cx).await?;
+        let mut entries = entries?;
         for sharded in sharded {
             match entries.iter_mut().find(|entry| entry.path == sharded.path) {
                 None => entries.push(sharded),
