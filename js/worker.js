@@ -1,18 +1,24 @@
 // Writes and reads the files of opfs:// for a page: only dedicated workers have sync access handles. It imports nothing and is
 // fit for a classic worker, too, so that it can also be started from its text.
 let folder;
+/** Files that are being opened. Chromium never answers for one that is garbage meanwhile. */
+const opening = new Set();
 
 /** A file's sync access handle. The folder is found once, and once more if somebody has removed it since. */
 async function open(name, create, options) {
   const known = folder;
+  let file;
   folder ??= navigator.storage.getDirectory().then((root) => root.getDirectoryHandle('tfpersist', { create: true }));
   try {
-    const file = await (await folder).getFileHandle(name, { create });
+    file = await (await folder).getFileHandle(name, { create });
+    opening.add(file);
     return await file.createSyncAccessHandle(options);
   } catch (error) {
     folder = undefined;
     if (known && error.name === 'NotFoundError') return open(name, create, options);
     throw error;
+  } finally {
+    opening.delete(file);
   }
 }
 

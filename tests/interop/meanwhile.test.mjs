@@ -2,6 +2,8 @@
 // replaces what another one is still reading. Afterwards there is the old model or the new one, whole.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { serve } from '../../scripts/serve.mjs';
+import { launch, session } from '../lib/chromium.mjs';
 import { dropper } from '../lib/counterparts.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import { open } from '../lib/suite.mjs';
@@ -126,4 +128,30 @@ test('a stream from a cache in opfs:// goes on when another tab replaces the ent
   });
   assert.equal(rest, first);
   await page.close();
+});
+
+test('opfs: the worker answers though the garbage is collected while it opens files', async () => {
+  const server = await serve();
+  const browser = await launch('--js-flags=--expose-gc');
+  const { page } = await session(browser, `${server.url}/tests/lib/bare.html`);
+  const written = await page.evaluate(async () => {
+    const script = "addEventListener('message', ({ data }) => { if (data.collect) setInterval(gc, 1); }); await import(new URL('/pkg/worker.js', origin));";
+    const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { type: 'module' });
+    await new Promise((there) => { worker.onmessage = there; });
+    const asked = new Map();
+    const outcomes = [];
+    worker.onmessage = ({ data: { id, name } }) => { outcomes.push(name ?? 'written'); asked.get(id)(); };
+    const many = (turn, collect) => Promise.all(Array.from({ length: 40 }, (_, i) => new Promise((answered) => {
+      const id = 40 * turn + i;
+      asked.set(id, answered);
+      worker.postMessage({ id, collect, task: 'write', name: `file-${i}`, buffers: [new ArrayBuffer(1)], at: 0, length: 1, total: 1 });
+    })));
+    for (let turn = 0; turn < 100; turn++) await many(turn, false); // only code that is compiled forgets what it needs no more
+    const work = (async () => { for (let turn = 100; turn < 105; turn++) await many(turn, turn === 100); })();
+    await Promise.race([work, new Promise((late) => { setTimeout(late, 15000); })]);
+    return outcomes.filter((outcome) => outcome === 'written').length;
+  });
+  await browser.close();
+  server.close();
+  assert.equal(written, 4200);
 });

@@ -1,11 +1,14 @@
 // The raw platform call: a sync access handle in a worker. Each message is one call, answered in order.
 const handles = new Map();
+const files = []; // Chromium never answers for one that is garbage while it is opened
 const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle('bench-raw', { create: true });
 
 const calls = {
   async open({ name }) {
     const file = await (await folder()).getFileHandle(name, { create: true });
+    files.push(file);
     handles.set(name, await file.createSyncAccessHandle());
+    files.pop();
   },
   write({ name, at, bytes }) {
     const written = handles.get(name).write(bytes, { at });
