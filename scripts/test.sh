@@ -23,15 +23,7 @@ node() { CHROMEDRIVER=none cargo test "${wasm[@]}" --test node; } # it starts no
 in_browser=(--test page --test worker --test layout --test faults)
 chromium() { CHROMEDRIVER=/usr/bin/chromedriver cargo test "${wasm[@]}" "${in_browser[@]}"; }
 firefox() { GECKODRIVER="$cargo_bin/geckodriver" cargo test "${wasm[@]}" "${in_browser[@]}"; }
-in_webkit() { SAFARIDRIVER="$PWD/scripts/webkitdriver" cargo test "${wasm[@]}" "${in_browser[@]}"; }
-# WebKitGTK goes wrong about once in a hundred and fifty pages: a memory trap in the midst of `core::hash`, which code without `unsafe` cannot
-# cause (its stack was measured: never more than a third). That, and only that, is tried once more.
-webkit() {
-  if in_webkit 2>&1 | tee "$logs/webkit.try"; then return; fi
-  grep -q 'RuntimeError: Out of bounds memory access' "$logs/webkit.try" || return 1
-  echo 'WebKitGTK trapped: once more' >&2
-  in_webkit
-}
+webkit() { SAFARIDRIVER="$PWD/scripts/webkitdriver" cargo test "${wasm[@]}" "${in_browser[@]}"; }
 wasm_pack() { wasm-pack test --headless --chrome; } # what users type
 package() { command node scripts/build-pkg.mjs; }
 types() { tsc -p tests/types; }
