@@ -60,13 +60,13 @@ async function forget({ names }) {
   return [];
 }
 
-/** Some bytes of a file; fewer where it ends. */
-async function read({ name, offset, length }) {
+/** Some bytes of a file, read into the buffer that came, if one did; fewer where the file ends. */
+async function read({ name, buffers: [room = new ArrayBuffer(length)], offset, length }) {
   const handle = await open(name, false, { mode: 'read-only' });
   try {
-    const bytes = new Uint8Array(length);
+    const bytes = new Uint8Array(room, 0, length);
     const count = handle.read(bytes, { at: offset });
-    return [count < length ? bytes.slice(0, count).buffer : bytes.buffer];
+    return [count < length ? bytes.slice(0, count).buffer : room];
   } finally {
     handle.close();
   }
@@ -86,4 +86,4 @@ onmessage = async ({ data }) => {
 const has = (type, property) => globalThis[type] !== undefined && property in globalThis[type].prototype;
 // Who asks has to speak as this file does: it may be an older or newer one that somebody serves. Handles without a mode are exclusive: two
 // readers of one file would be in each other's way.
-postMessage({ protocol: 2, writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });
+postMessage({ protocol: 3, writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });

@@ -14,6 +14,18 @@ use crate::progress::Progress;
 
 mod options;
 
+/// What becomes of the weights of a model that is read.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub enum Taken {
+    /// Who reads keeps all.
+    #[default]
+    Whole,
+    /// They go on a piece at a time: what is large shall come so.
+    InTurn,
+    /// They are looked at, a piece at a time, and dropped.
+    Dropped,
+}
+
 /// The options of one call, and how far it is.
 pub struct Context {
     /// As the caller gave them.
@@ -24,8 +36,8 @@ pub struct Context {
     pub needs_weights: Cell<bool>,
     /// Everything is checked that can be, also what costs: `verify`.
     pub is_thorough: Cell<bool>,
-    /// Where the model goes, it is taken a piece at a time: what is large shall come so.
-    pub wants_stream: Cell<bool>,
+    /// What becomes of the weights that are read.
+    pub taken: Cell<Taken>,
     /// IndexedDB's durability hint.
     pub durability: Option<String>,
     /// What is saved must be dated later than this, in milliseconds since 1970: that of a twin in another layout.
@@ -44,7 +56,7 @@ impl Default for Context {
             overwrite: true,
             needs_weights: Cell::default(),
             is_thorough: Cell::default(),
-            wants_stream: Cell::default(),
+            taken: Cell::default(),
             durability: None,
             later_than: Cell::default(),
             signal: None,
@@ -78,7 +90,7 @@ impl Context {
             overwrite: options::flag(&options, "overwrite")?.unwrap_or(true),
             needs_weights: Cell::new(false),
             is_thorough: Cell::new(false),
-            wants_stream: Cell::new(false),
+            taken: Cell::default(),
             durability: options::durability(&options)?,
             later_than: Cell::default(),
             signal: options::signal(&options)?,
@@ -121,7 +133,7 @@ impl Context {
             durability: self.durability.clone(),
             later_than: self.later_than.clone(),
             overwrite: true,
-            wants_stream: Cell::default(),
+            taken: Cell::default(),
             signal: None,
             on_progress: None,
             progress: Rc::default(),

@@ -7,7 +7,7 @@ use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::artifacts::Model;
-use crate::context::Context;
+use crate::context::{Context, Taken};
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
@@ -193,6 +193,7 @@ async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<En
 
 /// When it was saved, and its info, if it can be told.
 async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<f64>, Option<Info>)> {
+    cx.taken.set(Taken::Dropped);
     let mut model = store.open(path, cx).await?;
     let mut bytes = 0_u64;
     let mut pull = model.begin(cx);
@@ -240,7 +241,9 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
         return Ok(info.to_js().into());
     }
     #[cfg(feature = "transfers")]
-    cx.wants_stream.set(destination.takes_pieces());
+    if destination.takes_pieces() {
+        cx.taken.set(Taken::InTurn);
+    }
     let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
     Ok(js::get(&saved, "modelArtifactsInfo"))
 }
@@ -269,17 +272,16 @@ type Place<'a> = (&'a AnyStore, &'a str);
 /// The signal is heard until the destination is committed: from then on the move is finished.
 async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
     let quiet = cx.quiet();
-    #[cfg(feature = "sharded")]
-    cx.wants_stream.set(true);
+    cx.taken.set(Taken::InTurn);
     for attempt in 0..ATTEMPTS {
         let model = source.0.open(source.1, cx).await?;
         let saved = model.saved;
-        let original = source.0.open(source.1, cx).await?.digest(&quiet).await?;
+        let original = digest(source, cx).await?;
         // From the second attempt on, what stands at the destination is ours.
         let put_cx = if attempt == 0 { cx } else { &quiet };
         let info = destination.0.put(destination.1, model, put_cx).await?;
-        let copied = destination.0.open(destination.1, &quiet).await?.digest(&quiet).await?;
-        let is_unchanged = source.0.open(source.1, &quiet).await?.digest(&quiet).await? == original;
+        let copied = digest(destination, &quiet).await?;
+        let is_unchanged = digest(source, &quiet).await? == original;
         if is_unchanged && copied != original {
             let url = destination.0.url(destination.1);
             let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
@@ -292,6 +294,13 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
     }
     let why = "somebody saved to it again and again while it was moved; it is still there".to_owned();
     Err(Error::Storage { url: source.0.url(source.1), why }.into())
+}
+
+/// A checksum of the model there.
+async fn digest((store, path): Place<'_>, cx: &Context) -> Result<String> {
+    let cx = cx.unseen();
+    cx.taken.set(Taken::Dropped);
+    store.open(path, &cx).await?.digest(&cx).await
 }
 
 /// `removeModel(url, options)`.

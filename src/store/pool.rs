@@ -2,12 +2,14 @@
 
 use std::rc::Rc;
 
-use js_sys::Uint8Array;
+use js_sys::{Object, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use crate::context::Context;
+use crate::host::{self, Host};
 use crate::idb::Connection;
-use crate::js::Result;
+use crate::js::{self, Result};
+use crate::weights::Spent;
 
 pub mod indexed_db;
 pub mod opfs;
@@ -54,22 +56,30 @@ impl Pool {
     }
 
     /// For each part what has its `arrayBuffer()`, quickest while the catalog's connection lives; `None` where there is no such shard.
-    /// `in_turn`: for who reads one after the other and keeps none.
     ///
     /// # Errors
     /// [`crate::Error::Storage`].
     pub async fn sources(
         self,
         parts: &[Part<'_>],
-        url: &str,
+        how: &Reading<'_>,
         db: &Rc<Connection>,
-        in_turn: bool,
     ) -> Result<Vec<Option<JsValue>>> {
         match self {
-            Pool::Opfs => opfs::sources(parts, url, in_turn).await,
-            Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, url, db, in_turn))).collect()),
+            Pool::Opfs => opfs::sources(parts, how).await,
+            Pool::IndexedDb => Ok(parts.iter().map(|part| Some(indexed_db::source(part, how, db))).collect()),
         }
     }
+}
+
+/// How parts are read.
+pub struct Reading<'a> {
+    /// What errors name.
+    pub url: &'a str,
+    /// For who hands on one after the other and keeps none.
+    pub in_turn: bool,
+    /// For who looks at one after the other and drops it: buffers to read into.
+    pub spent: Option<&'a Spent>,
 }
 
 /// Some bytes of a shard.
@@ -123,4 +133,27 @@ impl Writer {
             Writer::IndexedDb(writer) => writer.discard().await,
         }
     }
+}
+
+/// The bytes of a Blob in a buffer of our own, where the engine can read into one: what its `arrayBuffer()` gives, it keeps until it collects
+/// it, even when it has been transferred away (4 GB piled up to 2). Fewer where the Blob ends.
+async fn drain(blob: &JsValue, bytes: u64, spent: Option<&Spent>) -> Host<JsValue> {
+    let options = Object::new();
+    js::set(&options, "mode", &"byob".into());
+    let stream = host::call(blob, "stream", &[])?;
+    let Ok(reader) = host::call(&stream, "getReader", &[&options]) else {
+        return host::settled(host::call(blob, "arrayBuffer", &[])).await;
+    };
+    let (mut room, mut at) = (Spent::room(spent, bytes)?, 0);
+    while at < room.length() {
+        // The buffer goes there and comes back.
+        let step = host::settled(host::call(&reader, "read", &[&room.subarray(at, room.length())])).await?;
+        let Some(read) = js::bytes(&js::get(&step, "value")) else { break };
+        room = Uint8Array::new(&read.buffer()).subarray(0, bytes as u32);
+        at += read.length();
+        if js::get(&step, "done").is_truthy() {
+            break;
+        }
+    }
+    Ok(room.subarray(0, at).into())
 }

@@ -10,10 +10,10 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsCast;
 
 use super::catalog::{self, HEADERS, META, MODELS, Row, Stored};
-use super::pool::{Part, Pool};
+use super::pool::{Part, Pool, Reading};
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::{Header, Model, described};
-use crate::context::Context;
+use crate::context::{Context, Taken};
 use crate::digest::Key;
 use crate::error::Error;
 use crate::idb::{Connection, Transaction};
@@ -21,7 +21,7 @@ use crate::info::Info;
 use crate::js::Result;
 use crate::locks::{self, Lock};
 use crate::pieces::{self, Run};
-use crate::weights::{Check, Chunk, Chunks, Weights};
+use crate::weights::{Check, Chunk, Chunks, Spent, Weights};
 
 mod save;
 mod shards;
@@ -167,16 +167,17 @@ impl Sharded {
             Some(Part { shard, offset: run.offset, bytes: run.bytes })
         };
         let parts: Vec<_> = runs.iter().map(part).collect::<Option<_>>().ok_or_else(broken)?;
-        let in_database = self.0 == Pool::IndexedDb;
-        let in_turn = cx.flag("stream")? || cx.wants_stream.get() || (in_database && cx.is_thorough.get());
-        let sources = self.0.sources(&parts, &url, &guard.1, in_turn).await?;
+        let taken = if cx.flag("stream")? { Taken::InTurn } else { cx.taken.get() };
+        let spent = (taken == Taken::Dropped).then(Spent::default);
+        let how = Reading { url: &url, in_turn: taken == Taken::InTurn, spent: spent.as_ref() };
+        let sources = self.0.sources(&parts, &how, &guard.1).await?;
         let mut list = Vec::new();
         for ((run, part), source) in runs.into_iter().zip(&parts).zip(sources) {
             let source = source.ok_or_else(|| corrupt(&url, part.shard, "a shard", "none"))?;
             let check = check(run, key.clone(), url.clone(), part.shard.to_owned());
             list.push(Chunk { bytes: part.bytes, source, check: Some(check), part: None });
         }
-        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)), is_made_here: in_database && in_turn }))
+        Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)), spent }))
     }
 
     async fn remove_row(&self, transaction: &Transaction, url: &str, which: Which) -> Result<Option<Entry>> {

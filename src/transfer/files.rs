@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use super::zip::{self, Packed};
 use crate::artifacts::Model;
-use crate::context::Context;
+use crate::context::{Context, Taken};
 use crate::error::{Error, FileProblem};
 use crate::host::{self, Host};
 use crate::js::{self, Failure, Result};
@@ -145,9 +145,9 @@ pub async fn open(files: &Array, mut is_loose: bool, cx: &Context) -> Result<Mod
 
 /// Files as they lie on the disk: they are read when somebody asks for their bytes.
 fn unread(shards: &[&Picked], cx: &Context) -> Result<Weights> {
-    let in_turn = cx.flag("stream")? || cx.wants_stream.get();
+    let in_turn = cx.flag("stream")? || cx.taken.get() != Taken::Whole;
     let slice = if in_turn { SLICE } else { LARGE_SLICE };
-    let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None, is_made_here: false };
+    let mut chunks = Chunks { list: Vec::new(), of: "files".into(), guard: None, spent: None };
     shards.iter().try_for_each(|shard| chunks.add(&shard.blob, Some(&shard.path), slice))?;
     Ok(Weights::Chunks(chunks))
 }

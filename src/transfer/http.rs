@@ -11,7 +11,7 @@ use super::laid::Room;
 use super::remote::{Files, Source};
 use super::request::{Requests, header, validator};
 use crate::artifacts::Model;
-use crate::context::{Context, FileProgress};
+use crate::context::{Context, FileProgress, Taken};
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::host;
@@ -81,7 +81,7 @@ impl Http {
         let requests = Requests::new(cx, RETRIES)?;
         let fetched = self.json(&requests).await?;
         let is_large = fetched.json.weight_bytes().is_some_and(|bytes| bytes > SMALL);
-        if cx.flag("stream")? || (cx.wants_stream.get() && is_large) {
+        if cx.flag("stream")? || (cx.taken.get() != Taken::Whole && is_large) {
             return fetched.stream(cx);
         }
         Ok(fetched.weights(&requests).await?.0)

@@ -1,11 +1,12 @@
 //! Weights that are not here yet: a stream, Blobs, what a store reads when it is asked for.
 
 use core::any::Any;
+use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Promise, Uint8Array};
+use js_sys::{Array, ArrayBuffer, Function, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::{Weights, cancel, wrong_data};
@@ -21,6 +22,9 @@ pub const SLICE: u64 = 16 << 20;
 #[cfg(feature = "transfers")]
 pub const LARGE_SLICE: u64 = 64 << 20;
 
+/// Buffers that wait to be read into again: as many as are read at once.
+const SPENT: usize = 2;
+
 /// A sequence of chunks that can be read, also more than once.
 #[derive(Clone)]
 pub struct Chunks {
@@ -30,8 +34,41 @@ pub struct Chunks {
     pub of: Rc<str>,
     /// What must live until they have been read, for example a lock.
     pub guard: Option<Rc<dyn Any>>,
-    /// Whether its buffers were made here, so that nothing of the engine's keeps their memory when they are transferred away.
-    pub is_made_here: bool,
+    /// For who drops what was read: buffers to read into.
+    pub spent: Option<Spent>,
+}
+
+/// Buffers whose bytes were looked at, to be read into again: what is dropped instead is the engine's until it collects it, and of a large
+/// model that is hundreds of MB.
+#[derive(Clone, Default)]
+pub struct Spent(Rc<RefCell<Vec<ArrayBuffer>>>);
+
+impl Spent {
+    /// One with room for so many bytes, if there is one.
+    pub fn take(&self, bytes: u64) -> Option<ArrayBuffer> {
+        let mut buffers = self.0.borrow_mut();
+        let fits = |buffer: &ArrayBuffer| u64::from(buffer.byte_length()) >= bytes;
+        let place = buffers.iter().position(fits)?;
+        Some(buffers.swap_remove(place))
+    }
+
+    /// Room for so many bytes: in one of them, or new.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when the engine cannot allocate it.
+    pub fn room(spent: Option<&Self>, bytes: u64) -> Result<Uint8Array> {
+        let buffer = spent.and_then(|spent| spent.take(bytes)).map_or_else(|| js::allocate(bytes), Ok)?;
+        Ok(js::view(&buffer)?.subarray(0, bytes as u32))
+    }
+
+    /// One that nobody looks at any more. What is not kept is given back at once where that can be done.
+    pub(super) fn give(&self, buffer: ArrayBuffer) {
+        let mut buffers = self.0.borrow_mut();
+        buffers.push(buffer);
+        if buffers.len() > SPENT {
+            let _ = host::call(&buffers.remove(0), "transfer", &[&0.into()]); // not in older engines
+        }
+    }
 }
 
 /// Says what is wrong with bytes that were read.
@@ -90,7 +127,7 @@ impl Chunks {
     /// # Errors
     /// What the engine throws at the cutting.
     pub fn of_blobs(blobs: &[JsValue], of: &str) -> Result<Self> {
-        let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None, is_made_here: false };
+        let mut chunks = Self { list: Vec::new(), of: of.into(), guard: None, spent: None };
         blobs.iter().try_for_each(|blob| chunks.add(blob, None, SLICE))?;
         Ok(chunks)
     }

@@ -79,15 +79,13 @@ impl Pull {
         self.expected == Some(self.received)
     }
 
-    /// Gives back, at once, the memory of bytes that were looked at and that nobody else has, where that can be done: the garbage of a
-    /// large model would be hundreds of MB before it is collected.
+    /// Takes bytes that were looked at and that nobody else has: what comes next may be read into their buffer.
     pub fn release(&self, bytes: &Uint8Array) {
         #[cfg(feature = "sharded")]
         if let Source::Chunks { chunks, .. } = &self.source
-            && chunks.is_made_here
+            && let Some(spent) = &chunks.spent
         {
-            let buffer = bytes.buffer();
-            let _ = crate::host::call(&buffer, "transfer", &[&0.into()]); // not in older engines
+            spent.give(bytes.buffer());
         }
         #[cfg(not(feature = "sharded"))]
         let _ = bytes;

@@ -9,12 +9,12 @@ use wasm_bindgen_futures::future_to_promise;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::host;
+use crate::host::{self, Host};
 use crate::idb::{Connection, Transaction};
 use crate::js::{self, Result};
 use crate::pieces::LARGEST;
 use crate::store::catalog::{self, POOL};
-use crate::store::pool::Part;
+use crate::store::pool::{Part, Reading, drain};
 use crate::weights;
 
 /// Transactions that are being written while one more is filled.
@@ -141,65 +141,39 @@ impl Writer {
 }
 
 /// What reads some bytes of a shard when it is asked: nothing of it is in memory before. By this connection, while it lives.
-/// For who reads `in_turn` the buffers are made here.
-pub fn source(part: &Part<'_>, url: &str, db: &Rc<Connection>, in_turn: bool) -> JsValue {
-    let (name, url, db) = (part.shard.to_owned(), url.to_owned(), Rc::downgrade(db));
+pub fn source(part: &Part<'_>, how: &Reading<'_>, db: &Rc<Connection>) -> JsValue {
+    let (name, url, db) = (part.shard.to_owned(), how.url.to_owned(), Rc::downgrade(db));
+    let (is_drained, spent) = (how.in_turn || how.spent.is_some(), how.spent.cloned());
     let (offset, bytes) = (part.offset, part.bytes);
     let read = move || -> Promise {
-        let (name, url, db) = (name.clone(), url.clone(), db.upgrade());
-        future_to_promise(async move { Ok(read(&name, offset, bytes, &url, db, in_turn).await?) })
+        let (name, url, db, spent) = (name.clone(), url.clone(), db.upgrade(), spent.clone());
+        future_to_promise(async move {
+            let part = find(&name, offset, bytes, &url, db).await?;
+            match js::method(&part, "arrayBuffer") {
+                Some(_) if is_drained => drain(&part, bytes, spent.as_ref()).await,
+                Some(read) => host::settled(read.call0(&part)).await,
+                None => Ok(part),
+            }
+        })
     };
     let source = Object::new();
     js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
     source.into()
 }
 
-async fn read(
-    name: &str,
-    offset: u64,
-    bytes: u64,
-    url: &str,
-    db: Option<Rc<Connection>>,
-    in_turn: bool,
-) -> Result<JsValue> {
+/// The bytes, or a Blob of them; none where there is no such shard: who reads finds them too short.
+async fn find(name: &str, offset: u64, bytes: u64, url: &str, db: Option<Rc<Connection>>) -> Host<JsValue> {
     let db = match db {
         Some(db) => db,
         None => Rc::new(catalog::open(url, 0, &Context::default()).await?),
     };
     let record = catalog::get(&db.read(&[POOL])?, POOL, name).await?;
-    // None, or no bytes: who reads finds them too short.
     let data = js::get(&record, "data");
     if js::method(&data, "slice").is_none() {
         return Ok(JsValue::UNDEFINED);
     }
-    let ends = [&(offset as f64).into(), &((offset + bytes) as f64).into()];
-    let failed = |cause| js::storage(url, 0)(cause);
     let size = js::get_some(&data, "size").unwrap_or_else(|| js::get(&data, "byteLength"));
     let is_whole = offset == 0 && size == bytes as f64;
-    let part = if is_whole { data } else { host::call(&data, "slice", &ends).map_err(failed)? };
-    match js::method(&part, "arrayBuffer") {
-        Some(_) if in_turn => drain(&part, bytes, url).await,
-        Some(read) => host::settled(read.call0(&part)).await.map_err(js::storage(url, 0)),
-        None => Ok(part),
-    }
-}
-
-/// The bytes of a Blob in a buffer of our own, from small pieces: what its `arrayBuffer()` gives, the engine keeps until it collects it, even
-/// when it has been transferred away (4 GB piled up to 2).
-async fn drain(blob: &JsValue, bytes: u64, url: &str) -> Result<JsValue> {
-    let buffer = js::allocate(bytes)?;
-    let (whole, mut at) = (js::view(&buffer)?, 0);
-    let failed = |cause| js::storage(url, 0)(cause);
-    let stream = host::call(blob, "stream", &[]).map_err(failed)?;
-    let reader = host::call(&stream, "getReader", &[]).map_err(failed)?;
-    loop {
-        let step = host::settled(host::call(&reader, "read", &[])).await.map_err(failed)?;
-        let Some(piece) = js::bytes(&js::get(&step, "value")).filter(|piece| piece.length() <= whole.length() - at)
-        else {
-            break;
-        };
-        js::copy_into(&whole, &piece, at)?;
-        at += piece.length();
-    }
-    Ok(if at == whole.length() { buffer } else { buffer.slice_with_end(0, at) }.into())
+    let ends = [&(offset as f64).into(), &((offset + bytes) as f64).into()];
+    if is_whole { Ok(data) } else { host::call(&data, "slice", &ends) }
 }

@@ -20,7 +20,7 @@ const SCRIPT: &str = include_str!("../../../../js/worker.js");
 const PATIENCE: u32 = 10_000;
 
 /// What the worker must speak: a file that somebody serves may be an older or a newer one.
-const PROTOCOL: f64 = 2.0;
+const PROTOCOL: f64 = 3.0;
 
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
@@ -204,14 +204,18 @@ impl Agent {
         self.ask(&task, &Array::new())
     }
 
-    /// Has bytes of a file read: a list of one buffer.
-    pub fn read(&self, name: &str, offset: u64, length: u64) -> Promise {
+    /// Has bytes of a file read, into a buffer that has room for them, if there is one; fewer where the file ends.
+    pub async fn read(&self, name: &str, offset: u64, length: u64, room: Option<ArrayBuffer>) -> Host<JsValue> {
+        let buffers: Array = room.iter().collect();
         let task = Object::new();
         js::set(&task, "task", &"read".into());
         js::set(&task, "name", &name.into());
+        js::set(&task, "buffers", &buffers);
         js::set(&task, "offset", &(offset as f64).into());
         js::set(&task, "length", &(length as f64).into());
-        self.ask(&task, &Array::new())
+        let buffers = host::settled(Ok(self.ask(&task, &buffers).into())).await?;
+        let bytes = js::items(&buffers).first().and_then(js::bytes).unwrap_or_default();
+        Ok(bytes.subarray(0, length.min(bytes.length().into()) as u32).into())
     }
 
     fn ask(&self, task: &Object, transfer: &Array) -> Promise {

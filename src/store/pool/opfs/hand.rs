@@ -6,6 +6,7 @@ use wasm_bindgen::JsValue;
 use super::{exception, unsupported};
 use crate::host::{self, Host, settled};
 use crate::js::{self, Result};
+use crate::weights::Spent;
 
 /// How a file is written.
 #[derive(Clone, Copy, PartialEq)]
@@ -104,21 +105,20 @@ fn check(bytes: JsValue, expected: u64) -> Host<()> {
 }
 
 /// The bytes of a file from `offset`; fewer where it ends.
-pub async fn read(file: &JsValue, offset: u64, length: u64) -> Host<JsValue> {
+pub async fn read(file: &JsValue, offset: u64, length: u64, spent: Option<&Spent>) -> Host<JsValue> {
     let options = Object::new();
     js::set(&options, "mode", &"read-only".into());
     let handle = settled(host::call(file, "createSyncAccessHandle", &[&options])).await?;
-    let read = read_into(&handle, offset, length);
+    let read = read_into(&handle, offset, length, spent);
     host::call(&handle, "close", &[])?;
     read
 }
 
-fn read_into(handle: &JsValue, offset: u64, length: u64) -> Host<JsValue> {
-    let buffer = js::allocate(length).map_err(JsValue::from)?;
-    let bytes = js::view(&buffer).map_err(JsValue::from)?;
+fn read_into(handle: &JsValue, offset: u64, length: u64, spent: Option<&Spent>) -> Host<JsValue> {
+    let bytes = Spent::room(spent, length)?;
     let count = host::call(handle, "read", &[&bytes, &place(offset)])?.as_f64().unwrap_or_default() as u32;
     let is_short = count < bytes.length();
-    Ok(if is_short { bytes.slice(0, count).buffer() } else { bytes.buffer() }.into())
+    Ok(if is_short { bytes.slice(0, count) } else { bytes }.into())
 }
 
 fn place(at: u64) -> JsValue {
