@@ -11,6 +11,8 @@ use web_sys::{Event, IdbDatabase, IdbFactory, IdbObjectStore, IdbOpenDbRequest, 
 use crate::context::Context;
 use crate::error::Error;
 use crate::js::{self, Failure, Result};
+#[cfg(feature = "sharded")]
+use crate::kept::Kept;
 
 /// What a host call gives.
 type Host<T> = core::result::Result<T, JsValue>;
@@ -24,6 +26,10 @@ extern "C" {
     fn transaction(this: &Database, stores: &Array, mode: &str, options: &Object) -> Host<IdbTransaction>;
 }
 
+/// Milliseconds for which a database is left open.
+#[cfg(feature = "sharded")]
+const KEPT_FOR: u32 = 5000;
+
 /// How a database is made: its name, and its object stores with their one key path.
 pub struct Schema {
     /// The database.
@@ -36,16 +42,32 @@ pub struct Schema {
 
 /// An open database. It closes when dropped, and when another tab wants to upgrade or delete it.
 pub struct Connection {
-    db: IdbDatabase,
+    opened: Rc<Opened>,
     url: String,
+}
+
+struct Opened {
+    db: IdbDatabase,
     _close: Closure<dyn FnMut()>,
 }
 
-impl Drop for Connection {
+impl Drop for Opened {
     fn drop(&mut self) {
         self.db.set_onversionchange(None);
         self.db.close();
     }
+}
+
+#[cfg(feature = "sharded")]
+thread_local! {
+    /// The databases that are left open for whoever needs them next: to open one takes as long as to write a row.
+    static OPEN: Kept<Vec<(&'static str, Rc<Opened>)>> = Kept::default();
+}
+
+/// Nothing is left open any more.
+fn close_kept() {
+    #[cfg(feature = "sharded")]
+    drop(Kept::take(&OPEN));
 }
 
 impl Connection {
@@ -81,11 +103,14 @@ impl Connection {
         };
         let close = {
             let db = db.clone();
-            Closure::new(move || db.close())
+            Closure::new(move || {
+                db.close();
+                close_kept();
+            })
         };
         db.set_onversionchange(Some(close.as_ref().unchecked_ref()));
-        let connection = Self { db, url: url.to_owned(), _close: close };
-        match schema.stores.iter().find(|store| !connection.db.object_store_names().contains(store)) {
+        let connection = Self { opened: Rc::new(Opened { db, _close: close }), url: url.to_owned() };
+        match schema.stores.iter().find(|store| !connection.opened.db.object_store_names().contains(store)) {
             None => Ok(connection),
             Some(missing) => Err(Error::Corrupt {
                 url: url.to_owned(),
@@ -95,6 +120,36 @@ impl Connection {
             }
             .into()),
         }
+    }
+
+    /// The same for who asks, or changes a few rows: one that was left open, or that is left open for a while.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    #[cfg(feature = "sharded")]
+    pub async fn kept(schema: &'static Schema, url: &str, cx: &Context) -> Result<Self> {
+        let left =
+            |open: &mut Vec<(_, Rc<Opened>)>| Some(open.iter().find(|(name, _)| *name == schema.name)?.1.clone());
+        let connection = match Kept::with(&OPEN, left) {
+            Some(opened) => Self { opened, url: url.to_owned() },
+            None => {
+                let connection = Self::open(schema, url, 0, cx).await?;
+                let opened = connection.opened.clone();
+                Kept::with(&OPEN, |open| {
+                    open.retain(|(name, _)| *name != schema.name);
+                    open.push((schema.name, opened));
+                });
+                connection
+            }
+        };
+        Kept::drop_in(&OPEN, KEPT_FOR);
+        Ok(connection)
+    }
+
+    /// There is only one.
+    #[cfg(not(feature = "sharded"))]
+    pub fn kept(schema: &'static Schema, url: &str, cx: &Context) -> impl Future<Output = Result<Self>> {
+        Self::open(schema, url, 0, cx)
     }
 
     /// Begins a transaction that only reads: one view of these stores.
@@ -126,8 +181,9 @@ impl Connection {
     }
 
     fn begin(&self, stores: &[&str], mode: &str, options: &Object) -> Result<Transaction> {
-        let db: &Database = self.db.unchecked_ref();
+        let db: &Database = self.opened.db.unchecked_ref();
         let transaction = db.transaction(&crate::context::strings(stores), mode, options);
+        let transaction = transaction.inspect_err(|_| close_kept());
         Ok(Transaction::new(transaction.map_err(js::storage(&self.url, 0))?, &self.url))
     }
 }
@@ -268,8 +324,10 @@ impl Transaction {
     }
 
     async fn end(self, failure: Option<Failure>, needed: u64, cx: &Context) -> Result<()> {
-        if failure.is_some() {
-            abort(&self.transaction);
+        match &failure {
+            Some(_) => abort(&self.transaction),
+            // Else it would end when it has told of each request's success. Where that cannot be done, it does end so.
+            None => drop(js::method(&self.transaction, "commit").map(|commit| commit.call0(&self.transaction))),
         }
         let stop = {
             let transaction = self.transaction.clone();
@@ -281,6 +339,7 @@ impl Transaction {
         if failure.is_none() && committed {
             return Ok(());
         }
+        close_kept(); // Firefox refuses to write through one that has met the quota
         let aborted = || {
             cx.check().err().unwrap_or_else(|| {
                 js::storage(&self.url, needed)(self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from))

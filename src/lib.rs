@@ -44,6 +44,8 @@ mod host;
 mod idb;
 mod info;
 mod js;
+#[cfg(feature = "sharded")]
+mod kept;
 mod locks;
 #[cfg(feature = "transfers")]
 mod model_files;

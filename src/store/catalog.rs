@@ -67,6 +67,14 @@ pub async fn open(url: &str, needed: u64, cx: &Context) -> Result<Connection> {
     Connection::open(&SCHEMA, url, needed, cx).await
 }
 
+/// The same for who asks, or changes a few rows: it may have been left open.
+///
+/// # Errors
+/// As [`Connection::open`].
+pub async fn kept(url: &str, cx: &Context) -> Result<Connection> {
+    Connection::kept(&SCHEMA, url, cx).await
+}
+
 /// A shard that a model names, as the catalog knows it.
 pub struct Shard {
     /// Its name.
@@ -112,12 +120,13 @@ impl Stored {
     }
 }
 
-/// The model at a URL.
+/// The model at a URL; asked at once.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub async fn model(transaction: &Transaction, url: &str) -> Result<Option<Row>> {
-    Ok(Row::of(&get(transaction, MODELS, url).await?))
+pub fn model(transaction: &Transaction, url: &str) -> impl Future<Output = Result<Option<Row>>> {
+    let asked = get(transaction, MODELS, url);
+    async { Ok(Row::of(&asked.await?)) }
 }
 
 /// The models of a scheme.
@@ -139,14 +148,17 @@ pub async fn all_models(transaction: &Transaction) -> Result<Vec<Row>> {
     Ok(Array::from(&rows).iter().filter_map(|row| Row::of(&row)).collect())
 }
 
-/// What there is of the model at a URL beside its row.
+/// What there is of the model at a URL beside its row; asked at once.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub async fn stored(transaction: &Transaction, url: &str) -> Result<Stored> {
-    let row = get(transaction, HEADERS, url).await?;
-    let weights = js::bytes(&js::get(&row, "weights")).map(|bytes| bytes.to_vec());
-    Ok(Stored { artifacts: js::get(&row, "artifacts"), weights })
+pub fn stored(transaction: &Transaction, url: &str) -> impl Future<Output = Result<Stored>> {
+    let asked = get(transaction, HEADERS, url);
+    async {
+        let row = asked.await?;
+        let weights = js::bytes(&js::get(&row, "weights")).map(|bytes| bytes.to_vec());
+        Ok(Stored { artifacts: js::get(&row, "artifacts"), weights })
+    }
 }
 
 /// Writes a model, over what was there.
@@ -229,13 +241,13 @@ pub fn put_pending(transaction: &Transaction, pending: &Pending) -> Result<()> {
     put(transaction, PENDING, &row, 0)
 }
 
-/// The key that the origin's pieces are hashed with, if there is one.
+/// The key that the origin's pieces are hashed with, if there is one; asked at once.
 ///
 /// # Errors
 /// [`Error::Storage`].
-pub async fn known_key(transaction: &Transaction) -> Result<Option<Key>> {
-    let row = get(transaction, META, "secret").await?;
-    Ok(js::bytes(&js::get(&row, "secret")).and_then(|secret| Key::new(&secret.to_vec())))
+pub fn known_key(transaction: &Transaction) -> impl Future<Output = Result<Option<Key>>> {
+    let asked = get(transaction, META, "secret");
+    async { Ok(js::bytes(&js::get(&asked.await?, "secret")).and_then(|secret| Key::new(&secret.to_vec()))) }
 }
 
 /// The key that the origin's pieces are hashed with; made by the first save.

@@ -32,7 +32,7 @@ impl Store for IndexedDb {
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let url = self.url(path);
-        let db = Connection::open(&SCHEMA, &url, 0, cx).await?;
+        let db = Connection::kept(&SCHEMA, &url, cx).await?;
         let transaction = db.read(&STORES)?;
         let (record, listed) = (get(&transaction, MODELS, path), get(&transaction, INFOS, path));
         let (record, listed) = (record.await?, listed.await?);
@@ -55,7 +55,7 @@ impl Store for IndexedDb {
     }
 
     async fn list(&self, _prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(""), 0, cx).await?;
+        let db = Connection::kept(&SCHEMA, &self.url(""), cx).await?;
         let transaction = db.read(&STORES)?;
         let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);
         let models = transaction.ask(MODELS, 0, IdbObjectStore::get_all_keys);
@@ -78,7 +78,7 @@ impl Store for IndexedDb {
     }
 
     async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(path), 0, cx).await?;
+        let db = Connection::kept(&SCHEMA, &self.url(path), cx).await?;
         let transaction = db.read(&STORES)?;
         let (stored, listed) = (key(&transaction, MODELS, path), get(&transaction, INFOS, path));
         let (stored, listed) = (stored.await?, listed.await?);
@@ -87,7 +87,7 @@ impl Store for IndexedDb {
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-        let db = Connection::open(&SCHEMA, &self.url(path), 0, cx).await?;
+        let db = Connection::kept(&SCHEMA, &self.url(path), cx).await?;
         let transaction = db.write(&STORES, cx)?;
         let outcome = self.remove_records(&transaction, path, which).await;
         transaction.settle(outcome, 0, cx).await

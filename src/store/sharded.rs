@@ -59,7 +59,7 @@ impl Store for Sharded {
         if !catalog::exists().await {
             return Err(Error::NotFound { url }.into());
         }
-        let (gate, db) = join(locks::shared(SWEEP, cx), catalog::open(&url, 0, cx)).await;
+        let (gate, db) = join(locks::shared(SWEEP, cx), catalog::kept(&url, cx)).await;
         let (gate, db) = (gate?, Rc::new(db?));
         let transaction = db.read(&catalog::TO_LOAD)?;
         let (row, stored) = (catalog::model(&transaction, &url), catalog::stored(&transaction, &url));
@@ -93,7 +93,7 @@ impl Store for Sharded {
         if !catalog::exists().await {
             return Ok(Vec::new());
         }
-        let db = catalog::open(&self.url(""), 0, cx).await?;
+        let db = catalog::kept(&self.url(""), cx).await?;
         let rows = catalog::models(&db.read(&[MODELS])?, self.0.name()).await?;
         Ok(rows.into_iter().filter_map(|row| self.entry(row)).collect())
     }
@@ -103,7 +103,7 @@ impl Store for Sharded {
             return Ok(None);
         }
         let url = self.url(path);
-        let db = catalog::open(&url, 0, cx).await?;
+        let db = catalog::kept(&url, cx).await?;
         let row = catalog::model(&db.read(&[MODELS])?, &url).await?;
         Ok(row.and_then(|row| self.entry(row)))
     }
@@ -113,7 +113,7 @@ impl Store for Sharded {
         if !catalog::exists().await {
             return Err(Error::NotFound { url }.into());
         }
-        let db = catalog::open(&url, 0, cx).await?;
+        let db = catalog::kept(&url, cx).await?;
         let transaction = db.write(&[MODELS, HEADERS], cx)?;
         let outcome = self.remove_row(&transaction, &url, which).await;
         let removed = transaction.settle(outcome, 0, cx).await?;
@@ -195,7 +195,7 @@ impl Sharded {
         if !catalog::exists().await {
             return Err(Error::NotFound { url: from }.into());
         }
-        let db = catalog::open(&to, 0, cx).await?;
+        let db = catalog::kept(&to, cx).await?;
         let transaction = db.write(&[MODELS, HEADERS], cx)?;
         let outcome = link_rows(&transaction, from, to, is_move, cx).await;
         let (info, replaced) = transaction.settle(outcome, 0, cx).await?;
@@ -213,9 +213,10 @@ async fn link_rows(
     is_move: bool,
     cx: &Context,
 ) -> Result<(Info, bool)> {
-    let row = catalog::model(transaction, &from).await?.ok_or_else(|| Error::NotFound { url: from.clone() })?;
-    let stored = catalog::stored(transaction, &from).await?;
-    let replaced = catalog::model(transaction, &to).await?;
+    let (row, stored) = (catalog::model(transaction, &from), catalog::stored(transaction, &from));
+    let replaced = catalog::model(transaction, &to);
+    let row = row.await?.ok_or_else(|| Error::NotFound { url: from.clone() })?;
+    let (stored, replaced) = (stored.await?, replaced.await?);
     if replaced.is_some() && !cx.overwrite {
         return Err(Error::AlreadyExists { url: to }.into());
     }

@@ -165,7 +165,7 @@ pub fn source(part: &Part<'_>, how: &Reading<'_>, db: &Rc<Connection>) -> JsValu
 async fn find(name: &str, offset: u64, bytes: u64, url: &str, db: Option<Rc<Connection>>) -> Host<JsValue> {
     let db = match db {
         Some(db) => db,
-        None => Rc::new(catalog::open(url, 0, &Context::default()).await?),
+        None => Rc::new(catalog::kept(url, &Context::default()).await?),
     };
     let record = catalog::get(&db.read(&[POOL])?, POOL, name).await?;
     let data = js::get(&record, "data");

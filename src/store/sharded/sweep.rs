@@ -69,7 +69,7 @@ pub async fn sweep(cx: &Context) -> Result<u64> {
     if held.is_none() && locks::exist() {
         return Ok(0); // who reads what cannot be told
     }
-    let db = catalog::open("tfpersist", 0, cx).await?;
+    let db = catalog::kept("tfpersist", cx).await?;
     let transaction = db.write_with(&catalog::ALL, Some("strict"))?;
     let outcome = Needs::look(&transaction, held).await;
     let outcome = match outcome {

@@ -1,12 +1,10 @@
 //! The buffers that bytes are written from: slices of what is saved, in memory that is used again.
 
-use core::cell::{Cell, RefCell};
-
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
 
 use crate::js::{self, Result};
+use crate::kept::Kept;
 
 /// Bytes of a buffer.
 const SLICE: u32 = 4 << 20;
@@ -16,9 +14,7 @@ const KEPT: usize = 4;
 const KEPT_FOR: u32 = 5000;
 
 thread_local! {
-    static LEFT: RefCell<Vec<ArrayBuffer>> = const { RefCell::new(Vec::new()) };
-    /// How often buffers were left.
-    static TIMES: Cell<u32> = const { Cell::new(0) };
+    static LEFT: Kept<Vec<ArrayBuffer>> = Kept::default();
 }
 
 /// Buffers that nobody uses. To fill a new one takes up to eight times as long as to fill one that was filled before: so they come back
@@ -28,7 +24,7 @@ pub struct Free(Vec<ArrayBuffer>);
 impl Free {
     /// Those that the last save has left.
     pub fn kept() -> Self {
-        Self(LEFT.take())
+        Self(Kept::take(&LEFT))
     }
 
     /// Takes back what was written.
@@ -44,15 +40,8 @@ impl Drop for Free {
         if self.0.is_empty() {
             return;
         }
-        LEFT.set(core::mem::take(&mut self.0));
-        let time = TIMES.get().wrapping_add(1);
-        TIMES.set(time);
-        spawn_local(async move {
-            js::sleep(KEPT_FOR).await;
-            if TIMES.get() == time {
-                LEFT.take();
-            }
-        });
+        Kept::with(&LEFT, |left| *left = core::mem::take(&mut self.0));
+        Kept::drop_in(&LEFT, KEPT_FOR);
     }
 }
 
