@@ -146,18 +146,17 @@ impl Layout {
 
     /// The shards that the model lies in, and its pieces, numbered after them.
     pub fn finish(self) -> (Vec<String>, Vec<Placed>) {
-        let (mut used, mut numbers) = (Vec::new(), HashMap::new());
-        let mut placed = self.placed;
+        let mut numbers = vec![None; self.names.len()];
+        let (mut used, mut placed) = (Vec::new(), self.placed);
         for place in &mut placed {
-            let next = used.len() as u32;
-            let number = *numbers.entry(place.shard).or_insert(next);
-            if number == next {
-                used.push(place.shard);
-            }
-            place.shard = number;
+            let shard = place.shard as usize;
+            let (Some(number), Some(name)) = (numbers.get_mut(shard), self.names.get(shard)) else { continue };
+            place.shard = *number.get_or_insert_with(|| {
+                used.push(name.clone());
+                used.len() as u32 - 1
+            });
         }
-        let name = |shard: u32| self.names.get(shard as usize).cloned().unwrap_or_default();
-        (used.into_iter().map(name).collect(), placed)
+        (used, placed)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use js_sys::{Object, Uint8Array};
-use wasm_bindgen::JsValue;
+use js_sys::{Object, Promise, Uint8Array};
+use wasm_bindgen::prelude::*;
 
 use crate::context::Context;
 use crate::host::{self, Host};
@@ -133,6 +133,13 @@ impl Writer {
             Writer::IndexedDb(writer) => writer.discard().await,
         }
     }
+}
+
+/// What has its `arrayBuffer()`, like a Blob.
+fn readable(read: impl Fn() -> Promise + 'static) -> JsValue {
+    let source = Object::new();
+    js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
+    source.into()
 }
 
 /// The bytes of a Blob in a buffer of our own, where the engine can read into one: what its `arrayBuffer()` gives, it keeps until it collects

@@ -1,7 +1,7 @@
 // Plays a scene of lib/fault-scenes.mjs: from the same state again and again, with each call failing in each way. Where it is played, in a
 // page, a worker or Node, is `here`: `{ lib, url(text), reset(models), whole(), same(whole), residue?(..) }`.
 import { plain, print } from './artifacts.mjs';
-import { inOrder, plans, quiet, REASON, run, within } from './faults.mjs';
+import { closeDatabases, inOrder, plans, quiet, REASON, run, within } from './faults.mjs';
 
 export const MODELS = Object.fromEntries(['old', 'new', 'other', 'next'].map((name, i) => [name, plain(name, i + 1, 400)]));
 MODELS.large = plain('large', 9, 9 << 20);
@@ -34,6 +34,7 @@ async function named(loaded) {
 /** What the scene does when nothing fails: its calls, and the state that it leaves. */
 async function undisturbed(here, scene) {
   await here.reset(scene.before, scene);
+  closeDatabases();
   const { calls, outcome } = await run(work(here, scene), { base: scene.base, sweeps: scene.sweeps });
   if (!('value' in outcome)) throw outcome.error ?? new Error(`${scene.name}: it hangs`);
   return { calls: inOrder(calls), outcome, state: here.same(await here.whole()) };
@@ -120,6 +121,7 @@ async function loadsAs({ lib, url }, models) {
 async function attempt(here, scene, plan, expected) {
   await here.reset(scene.before, scene);
   const before = await (here.before?.() ?? here.whole());
+  closeDatabases();
   const { outcome, unhandled } = await run(work(here, scene), { ...plan, base: scene.base, sweeps: scene.sweeps });
   if (!('value' in outcome || 'error' in outcome)) return 'FAULT: hangs';
   const call = expected.calls[plan.row];

@@ -95,6 +95,14 @@ function remember(spec, self, made, at) {
   if (made instanceof IDBTransaction && made.mode === 'readwrite' && made !== self) watchEnd(made);
 }
 
+const opened = new Set();
+
+/** As if somebody wanted to delete them: databases that are left open are closed, so that each attempt begins with all of them closed. */
+export function closeDatabases() {
+  for (const db of opened) db.dispatchEvent(new IDBVersionChangeEvent('versionchange'));
+  opened.clear();
+}
+
 /** Counts what has not been answered; of a promise one is given on that is rejected as it is, so nothing counts as handled by this. */
 function tracked(made) {
   const over = () => { flight.calls -= 1; };
@@ -104,6 +112,7 @@ function tracked(made) {
   flight.calls += 1;
   if (made instanceof Promise) return made.then((value) => (over(), value), (error) => { over(); throw error; });
   seen.add(made);
+  if (made instanceof IDBOpenDBRequest) made.addEventListener('success', () => opened.add(made.result));
   const once = () => { if (seen.delete(made)) over(); };
   for (const event of events) made.addEventListener(event, once);
   return made;

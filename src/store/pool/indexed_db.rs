@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use js_sys::{Array, Object, Promise, Uint8Array};
-use wasm_bindgen::prelude::*;
+use js_sys::{Array, Promise, Uint8Array};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::idb::{Connection, Transaction};
 use crate::js::{self, Result};
 use crate::pieces::LARGEST;
 use crate::store::catalog::{self, POOL};
-use crate::store::pool::{Part, Reading, drain};
+use crate::store::pool::{Part, Reading, drain, readable};
 use crate::weights;
 
 /// Transactions that are being written while one more is filled.
@@ -156,9 +156,7 @@ pub fn source(part: &Part<'_>, how: &Reading<'_>, db: &Rc<Connection>) -> JsValu
             }
         })
     };
-    let source = Object::new();
-    js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
-    source.into()
+    readable(read)
 }
 
 /// The bytes, or a Blob of them; none where there is no such shard: who reads finds them too short.

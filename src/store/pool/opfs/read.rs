@@ -1,14 +1,13 @@
 //! Bytes of a shard, read when they are asked for.
 
-use js_sys::{Object, Promise};
-use wasm_bindgen::prelude::*;
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::future_to_promise;
 
 use super::{agent, folder, hand, is_gone};
 use crate::host::{self, Host, settled};
 use crate::js::{self, Result};
 use crate::parallel;
-use crate::store::pool::{Part, Reading, drain};
+use crate::store::pool::{Part, Reading, drain, readable};
 use crate::weights::Spent;
 
 /// Bytes from which on a worker is worth being asked, or started.
@@ -44,9 +43,7 @@ fn unopened(part: &Part<'_>, how: &Reading<'_>) -> JsValue {
         let (name, url, spent) = (name.clone(), url.clone(), spent.clone());
         future_to_promise(async move { read(&name, offset, bytes, &url, spent.as_ref()).await })
     };
-    let source = Object::new();
-    js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
-    source.into()
+    readable(read)
 }
 
 /// Reads by the quickest hand there is, and in the Blob's own way if that fails, or nobody else is there yet. What is gone has no bytes: who
