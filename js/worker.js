@@ -61,7 +61,7 @@ async function forget({ names }) {
 }
 
 /** Some bytes of a file, read into the buffer that came, if one did; fewer where the file ends. */
-async function read({ name, buffers: [room = new ArrayBuffer(length)], offset, length }) {
+async function read({ name, offset, length, buffers: [room = new ArrayBuffer(length)] }) {
   const handle = await open(name, false, { mode: 'read-only' });
   try {
     const bytes = new Uint8Array(room, 0, length);

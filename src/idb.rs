@@ -40,7 +40,7 @@ pub struct Schema {
     pub stores: &'static [&'static str],
 }
 
-/// An open database. It closes when dropped, and when another tab wants to upgrade or delete it.
+/// An open database. It closes when nobody has it any more, and when another tab wants to upgrade or delete it.
 pub struct Connection {
     opened: Rc<Opened>,
     url: String,
@@ -54,6 +54,7 @@ struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         self.db.set_onversionchange(None);
+        self.db.set_onclose(None);
         self.db.close();
     }
 }
@@ -109,6 +110,7 @@ impl Connection {
             })
         };
         db.set_onversionchange(Some(close.as_ref().unchecked_ref()));
+        db.set_onclose(Some(close.as_ref().unchecked_ref())); // by the engine
         let connection = Self { opened: Rc::new(Opened { db, _close: close }), url: url.to_owned() };
         match schema.stores.iter().find(|store| !connection.opened.db.object_store_names().contains(store)) {
             None => Ok(connection),
@@ -292,7 +294,7 @@ impl Transaction {
                 Ok(answer) => answer.await,
                 Err(refused) => Err(refused),
             };
-            answered.map_err(js::storage(&self.url, needed))
+            answered.inspect_err(|_| close_kept()).map_err(js::storage(&self.url, needed))
         }
     }
 

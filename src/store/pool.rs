@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::host::{self, Host};
 use crate::idb::Connection;
 use crate::js::{self, Result};
-use crate::weights::Spent;
+use crate::weights::{self, Spent};
 
 pub mod indexed_db;
 pub mod opfs;
@@ -149,13 +149,14 @@ async fn drain(blob: &JsValue, bytes: u64, spent: Option<&Spent>) -> Host<JsValu
     js::set(&options, "mode", &"byob".into());
     let stream = host::call(blob, "stream", &[])?;
     let Ok(reader) = host::call(&stream, "getReader", &[&options]) else {
+        weights::cancel(&stream);
         return host::settled(host::call(blob, "arrayBuffer", &[])).await;
     };
     let (mut room, mut at) = (Spent::room(spent, bytes)?, 0);
     while at < room.length() {
         // The buffer goes there and comes back.
         let step = host::settled(host::call(&reader, "read", &[&room.subarray(at, room.length())])).await?;
-        let Some(read) = js::bytes(&js::get(&step, "value")) else { break };
+        let Some(read) = js::bytes(&js::get(&step, "value")) else { return Ok(JsValue::UNDEFINED) };
         room = Uint8Array::new(&read.buffer()).subarray(0, bytes as u32);
         at += read.length();
         if js::get(&step, "done").is_truthy() {

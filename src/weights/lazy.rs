@@ -4,7 +4,7 @@ use core::any::Any;
 use core::cell::RefCell;
 use core::future::Future;
 use core::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use js_sys::{Array, ArrayBuffer, Function, Promise, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -43,7 +43,23 @@ pub struct Chunks {
 #[derive(Clone, Default)]
 pub struct Spent(Rc<RefCell<Vec<ArrayBuffer>>>);
 
+/// The same for what reads a chunk: the engine may keep that for long, and shall not keep the buffers.
+#[derive(Clone, Default)]
+pub struct SpentRef(Weak<RefCell<Vec<ArrayBuffer>>>);
+
+impl SpentRef {
+    /// The buffers, while somebody looks at what is read.
+    pub fn get(&self) -> Option<Spent> {
+        self.0.upgrade().map(Spent)
+    }
+}
+
 impl Spent {
+    /// For what reads a chunk.
+    pub fn weak(&self) -> SpentRef {
+        SpentRef(Rc::downgrade(&self.0))
+    }
+
     /// One with room for so many bytes, if there is one.
     pub fn take(&self, bytes: u64) -> Option<ArrayBuffer> {
         let mut buffers = self.0.borrow_mut();

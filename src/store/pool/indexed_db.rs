@@ -15,7 +15,7 @@ use crate::js::{self, Result};
 use crate::pieces::LARGEST;
 use crate::store::catalog::{self, POOL};
 use crate::store::pool::{Part, Reading, drain, readable};
-use crate::weights;
+use crate::weights::{self, Spent};
 
 /// Transactions that are being written while one more is filled.
 const IN_FLIGHT: usize = 1;
@@ -143,14 +143,14 @@ impl Writer {
 /// What reads some bytes of a shard when it is asked: nothing of it is in memory before. By this connection, while it lives.
 pub fn source(part: &Part<'_>, how: &Reading<'_>, db: &Rc<Connection>) -> JsValue {
     let (name, url, db) = (part.shard.to_owned(), how.url.to_owned(), Rc::downgrade(db));
-    let (is_drained, spent) = (how.in_turn || how.spent.is_some(), how.spent.cloned());
+    let (is_drained, spent) = (how.in_turn || how.spent.is_some(), how.spent.map(Spent::weak));
     let (offset, bytes) = (part.offset, part.bytes);
     let read = move || -> Promise {
         let (name, url, db, spent) = (name.clone(), url.clone(), db.upgrade(), spent.clone());
         future_to_promise(async move {
             let part = find(&name, offset, bytes, &url, db).await?;
             match js::method(&part, "arrayBuffer") {
-                Some(_) if is_drained => drain(&part, bytes, spent.as_ref()).await,
+                Some(_) if is_drained => drain(&part, bytes, spent.and_then(|spent| spent.get()).as_ref()).await,
                 Some(read) => host::settled(read.call0(&part)).await,
                 None => Ok(part),
             }

@@ -14,7 +14,7 @@ use crate::host::{self, Alarm, Host};
 use crate::js::{self, Result};
 
 /// For where the worker's own file is not to be had: another origin's, not copied by a bundler, no npm package.
-const SCRIPT: &str = include_str!("../../../../js/worker.js");
+const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/worker.js"));
 
 /// Milliseconds that a worker may take to start.
 const PATIENCE: u32 = 10_000;

@@ -38,10 +38,12 @@ pub async fn sources(parts: &[Part<'_>], how: &Reading<'_>) -> Result<Vec<Option
 
 fn unopened(part: &Part<'_>, how: &Reading<'_>) -> JsValue {
     let (name, offset, bytes) = (part.shard.to_owned(), part.offset, part.bytes);
-    let (url, spent) = (how.url.to_owned(), how.spent.cloned());
+    let (url, spent) = (how.url.to_owned(), how.spent.map(Spent::weak));
     let read = move || {
         let (name, url, spent) = (name.clone(), url.clone(), spent.clone());
-        future_to_promise(async move { read(&name, offset, bytes, &url, spent.as_ref()).await })
+        future_to_promise(async move {
+            read(&name, offset, bytes, &url, spent.and_then(|spent| spent.get()).as_ref()).await
+        })
     };
     readable(read)
 }
