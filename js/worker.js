@@ -28,6 +28,17 @@ function check(bytes, expected) {
   throw Object.assign(new Error(`${bytes} of ${expected} bytes were written`), { name: 'QuotaExceededError' });
 }
 
+/** Forces a file to the disk that somebody has written. */
+async function flush({ name }) {
+  const handle = await open(name, false, { mode: 'readwrite-unsafe' });
+  try {
+    handle.flush();
+  } finally {
+    handle.close();
+  }
+  return [];
+}
+
 /** The files that are being written: by name the promise of a handle. */
 const written = new Map();
 
@@ -72,7 +83,7 @@ async function read({ name, offset, length, buffers: [room = new ArrayBuffer(len
   }
 }
 
-const tasks = { write, forget, read };
+const tasks = { write, flush, forget, read };
 
 onmessage = async ({ data }) => {
   try {
@@ -86,4 +97,4 @@ onmessage = async ({ data }) => {
 const has = (type, property) => globalThis[type] !== undefined && property in globalThis[type].prototype;
 // Who asks has to speak as this file does: it may be an older or newer one that somebody serves. Handles without a mode are exclusive: two
 // readers of one file would be in each other's way.
-postMessage({ protocol: 3, writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });
+postMessage({ protocol: 4, writes: has('FileSystemFileHandle', 'createSyncAccessHandle'), reads: has('FileSystemSyncAccessHandle', 'mode') });

@@ -50,7 +50,7 @@ for (const [build, features] of Object.entries(builds)) {
 // --- nothing to do? -------------------------------------------------------------------------------
 // wasm-opt takes most of the time, so the last build's inputs and outputs are remembered by hash.
 const entries = filesIn('js').filter((f) => /\.(js|d\.ts)$/.test(f));
-for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin.js', 'worker.js', 'index.d.ts']) {
+for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin.js', 'info.js', 'worker.js', 'index.d.ts']) {
   if (!entries.includes(f)) throw new Error(`js/${f} is missing`);
 }
 const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));
@@ -68,14 +68,13 @@ function writePackage() {
   for (const f of entries) {
     if (fs.existsSync(`pkg/${f}`)) throw new Error(`js/${f} has the name of a generated file`);
     fs.mkdirSync(path.dirname(`pkg/${f}`), { recursive: true });
-    // Everybody downloads what is in the scripts: all but the comments.
-    if (f.endsWith('.js')) run('esbuild', [`js/${f}`, '--format=esm', '--target=es2022', '--log-level=warning', `--outfile=pkg/${f}`]);
+    // Everybody downloads what is in the scripts: comments and white space, 400 bytes, stay here. Names do not: stack traces show them.
+    if (f.endsWith('.js')) run('esbuild', [`js/${f}`, '--minify-whitespace', '--minify-syntax', '--format=esm', '--target=es2022', '--log-level=warning', `--outfile=pkg/${f}`]);
     else fs.copyFileSync(`js/${f}`, `pkg/${f}`);
   }
   for (const f of extras) fs.copyFileSync(f, `pkg/${f}`);
+  fs.rmSync('pkg/snippets', { recursive: true, force: true });
   const pkg = fill(JSON.parse(fs.readFileSync('pkg.json.template', 'utf8')));
-  // Snippets (JavaScript inside the Rust sources) run on import.
-  if (fs.existsSync('pkg/snippets')) pkg.sideEffects = ['./snippets/**'];
   fs.writeFileSync('pkg/package.json', JSON.stringify(pkg, null, 2) + '\n');
 }
 
@@ -88,8 +87,11 @@ function writeBuild(build) {
   run('wasm-opt', ['-Oz', '--one-caller-inline-max-function-size=20', wasm, '-o', wasm]);
   if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
 
-  // The glue is generated, so nobody reads it.
+  // What the wasm imports from js/ lies beside it, once for all builds.
   const glue = `pkg/${build}.js`;
+  fs.writeFileSync(glue, fs.readFileSync(glue, 'utf8').replaceAll(/(from ["'])\.\/snippets\/[^/]+\/js\//g, '$1./'));
+
+  // The glue is generated, so nobody reads it.
   run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
     `--outfile=${glue}`, '--allow-overwrite']);
   if (!new RegExp(`new URL\\(["'\`]${build}_bg\\.wasm["'\`], ?import\\.meta\\.url\\)`).test(fs.readFileSync(glue, 'utf8'))) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use js_sys::{Array, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{Event, IdbDatabase, IdbFactory, IdbObjectStore, IdbOpenDbRequest, IdbRequest, IdbTransaction};
 
 use crate::context::Context;
@@ -92,7 +92,7 @@ impl Connection {
                 Ok(db.into())
             }
         };
-        let opened = cx.settled(Ok(future_to_promise(opening).into())).await;
+        let opened = cx.settled(Ok(js::promise(opening).into())).await;
         abandoned.set(opened.is_err());
         let db: IdbDatabase = match opened {
             Ok(db) => db.unchecked_into(),

@@ -1,10 +1,7 @@
 //! ModelArtifactsInfo: date and sizes, as TF.js computes and stores them.
 
-use js_sys::{Date, Object, Reflect};
-use wasm_bindgen::JsCast;
-use wasm_bindgen::JsValue;
-
-use crate::js;
+use js_sys::{Date, Object};
+use wasm_bindgen::prelude::*;
 
 /// What a store knows of a model without its weights. Sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,21 +18,14 @@ pub struct Info {
     pub is_sharded: bool,
 }
 
-thread_local! {
-    /// Its keys, in TF.js's order, and what two of them always say. Made once: a listing of a thousand models would spend half of its
-    /// time on them.
-    static WORDS: Vec<JsValue> = [
-        "dateSaved",
-        "modelTopologyType",
-        "modelTopologyBytes",
-        "weightSpecsBytes",
-        "weightDataBytes",
-        "layout",
-        "JSON",
-        "sharded",
-    ]
-    .map(JsValue::from)
-    .into();
+#[wasm_bindgen(module = "/js/info.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = readInfo)]
+    fn read_info(info: &JsValue) -> Result<Vec<f64>, JsValue>;
+    #[wasm_bindgen(js_name = makeInfo)]
+    fn make_info(saved: f64, topology: f64, specs: f64, weights: f64, is_sharded: f64) -> Object;
+    #[wasm_bindgen(js_name = addInfo)]
+    fn add_info(models: &Object, url: &str, saved: f64, topology: f64, specs: f64, weights: f64, is_sharded: f64);
 }
 
 /// The latest date that JavaScript knows, in milliseconds since 1970.
@@ -44,47 +34,33 @@ const LATEST: f64 = 8.64e15;
 impl Info {
     /// Reads a ModelArtifactsInfo, its date a Date, a text or a number. `None` when it is none.
     pub fn from_js(value: &JsValue) -> Option<Self> {
-        let get = |key: usize| WORDS.with(|words| Reflect::get(value, words.get(key)?).ok()).unwrap_or_default();
-        let date = get(0);
-        let is_date = date.is_instance_of::<Date>() || date.is_string() || date.as_f64().is_some();
-        let saved = js::date(&date).filter(|_| is_date)?.get_time();
-        let bytes = |key| {
-            let given = get(key);
-            match given.as_f64() {
-                Some(number) => (number >= 0.0 && number.fract() == 0.0).then_some(number as u64),
-                None => (given.is_undefined() || given.is_null()).then_some(0),
-            }
-        };
-        Some(Self {
-            saved: Some(saved).filter(|saved| saved.is_finite())?,
-            topology_bytes: bytes(2)?,
-            specs_bytes: bytes(3)?,
-            weight_bytes: bytes(4)?,
+        let numbers = read_info(value).ok()?;
+        let [saved, topology, specs, weights] = *numbers.as_array()?;
+        numbers.iter().all(|number| number.is_finite()).then_some(Self {
+            saved,
+            topology_bytes: topology as u64,
+            specs_bytes: specs as u64,
+            weight_bytes: weights as u64,
             is_sharded: false,
         })
     }
 
     /// The ModelArtifactsInfo, in TF.js's key order, with a Date.
     pub fn to_js(self) -> Object {
-        let info = Object::new();
-        let number = |bytes: u64| JsValue::from(bytes as f64);
-        WORDS.with(|words| {
-            let [keys @ .., json, sharded] = &**words else { return };
-            let values = [
-                &js::date(&self.saved.into()).into(),
-                json,
-                &number(self.topology_bytes),
-                &number(self.specs_bytes),
-                &number(self.weight_bytes),
-                sharded,
-            ];
-            let count = if self.is_sharded { 6 } else { 5 };
-            for (key, value) in keys.iter().zip(values).take(count) {
-                // An object of ours takes it.
-                let _ = Reflect::set(&info, key, value);
-            }
-        });
-        info
+        let [saved, topology, specs, weights, is_sharded] = self.numbers();
+        make_info(saved, topology, specs, weights, is_sharded)
+    }
+
+    /// Adds the same to a listing, an object from URL to ModelArtifactsInfo.
+    pub fn add_to(self, models: &Object, url: &str) {
+        let [saved, topology, specs, weights, is_sharded] = self.numbers();
+        add_info(models, url, saved, topology, specs, weights, is_sharded);
+    }
+
+    fn numbers(self) -> [f64; 5] {
+        let [topology, specs, weights] =
+            [self.topology_bytes, self.specs_bytes, self.weight_bytes].map(|bytes| bytes as f64);
+        [self.saved, topology, specs, weights, f64::from(u8::from(self.is_sharded))]
     }
 
     /// The same, dated now, but later than what it replaces: two saves of one path never have the same date, so a date

@@ -1,8 +1,10 @@
 //! The boundary: our errors as JavaScript errors, the host's exceptions as ours, and the few host objects that need care.
 
+use core::pin::Pin;
+
 use js_sys::{ArrayBuffer, Function, JsString, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 use crate::error::Error;
 
@@ -11,6 +13,9 @@ mod failure;
 #[cfg(not(feature = "sharded"))]
 pub use failure::needs_more;
 pub use failure::{Failure, Result, storage, thrown, to_js_error, words};
+
+/// What JavaScript gives, or throws.
+type Outcome = core::result::Result<JsValue, JsValue>;
 
 /// `object[key]`, `undefined` where there is none or the getter throws.
 pub fn get(object: &JsValue, key: &str) -> JsValue {
@@ -52,6 +57,12 @@ pub fn date(value: &JsValue) -> Option<js_sys::Date> {
 /// What that throws.
 pub fn resolve(value: &JsValue) -> core::result::Result<Promise, JsValue> {
     promise_resolve(value)
+}
+
+/// The same as `future_to_promise`, boxed: that is generic, and would be there once for each future, 2 KB of wasm.
+pub fn promise(work: impl Future<Output = Outcome> + 'static) -> Promise {
+    let work: Pin<Box<dyn Future<Output = Outcome>>> = Box::pin(work);
+    future_to_promise(work)
 }
 
 /// `object[key] = value` on an object of our own.

@@ -98,87 +98,81 @@ pub mod fuzzing {
 
 use wasm_bindgen::prelude::*;
 
-/// Saves a `tf.LayersModel`, a `tf.GraphModel` or ModelArtifacts to a URL or an IOHandler; resolves, when committed, with the SaveResult.
-///
-/// # Errors
-/// A JavaScript `Error` whose `code` is one of [`Error::code`]; what a handler of the caller's throws; the signal's reason.
-#[wasm_bindgen(skip_typescript)]
-pub async fn save(model: JsValue, target: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::save(&model, &target, &options).await?)
+/// Each verb for Rust, and exported to JavaScript. What wasm-bindgen makes of an exported `async fn` is generic: 500 bytes each.
+macro_rules! verbs {
+    ($($(#[$about:meta])* $js_name:ident => $verb:ident($($given:ident),+);)+) => {
+        $($(#[$about])*
+        pub async fn $verb($($given: JsValue),+) -> Result<JsValue, JsValue> {
+            Ok(verbs::$verb($(&$given),+).await?)
+        })+
+
+        mod exports {
+            use super::*;
+            $($(#[$about])*
+            #[wasm_bindgen(js_name = $js_name, skip_typescript)]
+            pub fn $verb($($given: JsValue),+) -> js_sys::Promise {
+                js::promise(super::$verb($($given),+))
+            })+
+        }
+    };
 }
 
-/// Loads a model as ModelArtifacts.
-///
-/// # Errors
-/// As [`save`].
-#[wasm_bindgen(skip_typescript)]
-pub async fn load(source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::load(&source, &options).await?)
-}
+verbs! {
+    /// Saves a `tf.LayersModel`, a `tf.GraphModel` or ModelArtifacts to a URL or an IOHandler; resolves, when committed, with the SaveResult.
+    ///
+    /// # Errors
+    /// A JavaScript `Error` whose `code` is one of [`Error::code`]; what a handler of the caller's throws; the signal's reason.
+    save => save(model, target, options);
 
-/// Loads a model with the given TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
-///
-/// # Errors
-/// As [`save`]; what TF.js throws.
-#[wasm_bindgen(js_name = loadModel, skip_typescript)]
-pub async fn load_model(tf: JsValue, source: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::load_model(&tf, &source, &options).await?)
-}
+    /// Loads a model as ModelArtifacts.
+    ///
+    /// # Errors
+    /// As [`save`].
+    load => load(source, options);
 
-/// All stored models: an object from URL to ModelArtifactsInfo. Takes options, or a URL that the others begin with, and options.
-///
-/// # Errors
-/// As [`save`].
-#[wasm_bindgen(js_name = listModels, skip_typescript)]
-pub async fn list_models(prefix: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::list_models(&prefix, &options).await?)
-}
+    /// Loads a model with the given TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
+    ///
+    /// # Errors
+    /// As [`save`]; what TF.js throws.
+    loadModel => load_model(tf, source, options);
 
-/// Reads and checks everything of a stored model; resolves with its row of a listing, with `damage` where there is some.
-///
-/// # Errors
-/// As [`save`]; damage is no error, but the result.
-#[wasm_bindgen(skip_typescript)]
-pub async fn verify(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::verify(&url, &options).await?)
-}
+    /// All stored models: an object from URL to ModelArtifactsInfo. Takes options, or a URL that the others begin with, and options.
+    ///
+    /// # Errors
+    /// As [`save`].
+    listModels => list_models(prefix, options);
 
-/// Copies a model; resolves with the destination's ModelArtifactsInfo.
-///
-/// # Errors
-/// As [`save`].
-#[wasm_bindgen(js_name = copyModel, skip_typescript)]
-pub async fn copy_model(source: JsValue, destination: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::copy_model(&source, &destination, &options).await?)
-}
+    /// Reads and checks everything of a stored model; resolves with its row of a listing, with `damage` where there is some.
+    ///
+    /// # Errors
+    /// As [`save`]; damage is no error, but the result.
+    verify => verify(url, options);
 
-/// Moves a model; resolves with the destination's ModelArtifactsInfo.
-///
-/// # Errors
-/// As [`save`].
-#[wasm_bindgen(js_name = moveModel, skip_typescript)]
-pub async fn move_model(source: JsValue, destination: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::move_model(&source, &destination, &options).await?)
-}
+    /// Copies a model; resolves with the destination's ModelArtifactsInfo.
+    ///
+    /// # Errors
+    /// As [`save`].
+    copyModel => copy_model(source, destination, options);
 
-/// Removes a model; resolves with its ModelArtifactsInfo.
-///
-/// # Errors
-/// As [`save`].
-#[wasm_bindgen(js_name = removeModel, skip_typescript)]
-pub async fn remove_model(url: JsValue, options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::remove_model(&url, &options).await?)
-}
+    /// Moves a model; resolves with the destination's ModelArtifactsInfo.
+    ///
+    /// # Errors
+    /// As [`save`].
+    moveModel => move_model(source, destination, options);
 
-/// Removes the bytes of large models that nothing needs any more: what was replaced, removed, or left by a save that died. It happens by
-/// itself, too; this waits for it, and resolves with the bytes that were freed.
-///
-/// # Errors
-/// As [`save`].
-#[cfg(feature = "sharded")]
-#[wasm_bindgen(skip_typescript)]
-pub async fn sweep(options: JsValue) -> Result<JsValue, JsValue> {
-    Ok(verbs::sweep(&options).await?)
+    /// Removes a model; resolves with its ModelArtifactsInfo.
+    ///
+    /// # Errors
+    /// As [`save`].
+    removeModel => remove_model(url, options);
+
+    /// Removes the bytes of large models that nothing needs any more: what was replaced, removed, or left by a save that died. It happens by
+    /// itself, too; this waits for it, and resolves with the bytes that were freed.
+    ///
+    /// # Errors
+    /// As [`save`].
+    #[cfg(feature = "sharded")]
+    sweep => sweep(options);
 }
 
 /// Shares the registry `{ saveRouters, loadRouters, stores, memory, changed }` with the JavaScript entry; `stores` is a `Map` from scheme to

@@ -124,7 +124,11 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
     }
     let models = Object::new();
     for (store, entry) in rows {
-        js::define(&models, &store.url(&entry.path), &entry.to_js());
+        let url = store.url(&entry.path);
+        match (entry.info, &entry.damage) {
+            (Some(info), None) => info.add_to(&models, &url),
+            _ => js::set(&models, &url, &entry.to_js()),
+        }
     }
     Ok(models.into())
 }

@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use js_sys::{Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::{Pull, Weights};
 use crate::context::Context;
@@ -92,7 +91,7 @@ pub fn readable(pull: Pull, cx: Rc<Context>) -> Result<JsValue> {
         let feed = feed.clone();
         move |controller: JsValue| {
             let (feed, cx) = (feed.clone(), cx.clone());
-            future_to_promise(async move {
+            js::promise(async move {
                 let next = feed.next(&cx).await?;
                 if feed.is_cancelled.get() {
                     return Ok(JsValue::UNDEFINED);

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 
 use crate::context::Context;
 use crate::error::Error;
@@ -147,7 +146,7 @@ pub fn source(part: &Part<'_>, how: &Reading<'_>, db: &Rc<Connection>) -> JsValu
     let (offset, bytes) = (part.offset, part.bytes);
     let read = move || -> Promise {
         let (name, url, db, spent) = (name.clone(), url.clone(), db.upgrade(), spent.clone());
-        future_to_promise(async move {
+        js::promise(async move {
             let part = find(&name, offset, bytes, &url, db).await?;
             match js::method(&part, "arrayBuffer") {
                 Some(_) if is_drained => drain(&part, bytes, spent.and_then(|spent| spent.get()).as_ref()).await,

@@ -7,13 +7,13 @@ use std::collections::{HashMap, VecDeque};
 
 use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::host::{self, Alarm, Host};
 use crate::idb::with_estimate;
 use crate::js::{self, Failure, Result};
+use crate::pieces::LARGEST;
 use crate::weights;
 
 mod agent;
@@ -37,15 +37,28 @@ pub struct Writer {
     /// Bytes of the save; while nobody knows them, those that were sent.
     needed: u64,
     bytes: u64,
+    /// Whether a file is forced to the disk by who writes it, before it is closed.
     flush: bool,
+    /// Whether others do that: it takes longer than to write the next one.
+    apart: bool,
     way: Way,
     folder: JsValue,
     names: Vec<String>,
-    /// The shards on their way, each with the number of its buffers, which the promise is resolved with.
-    sent: VecDeque<(usize, Promise)>,
+    sent: VecDeque<Sent>,
+    /// The files that others are forcing to the disk: the first of them all.
+    flushing: Vec<Promise>,
     /// Buffers on their way.
     behind: usize,
     free: Free,
+}
+
+/// What is on its way.
+struct Sent {
+    /// How many buffers, which the promise is resolved with.
+    count: usize,
+    written: Promise,
+    /// Whether a file is whole with it.
+    whole: bool,
 }
 
 #[derive(Clone)]
@@ -70,8 +83,13 @@ impl Writer {
                 Err(cause) => Way::Hand(hand::Tool::stream(Some(cause))?),
             },
         };
-        let (sent, behind, names, free) = (VecDeque::new(), 0, Vec::new(), Free::kept());
-        Ok(Self { url: url.to_owned(), needed, bytes: 0, flush, way, folder, names, sent, behind, free })
+        let apart = flush && needed > LARGEST && matches!(&way, Way::Agent(agent) if agent.reads());
+        if apart {
+            agent::others(); // will be there for the first file that is whole
+        }
+        let (sent, flushing, names, free) = (VecDeque::new(), Vec::new(), Vec::new(), Free::kept());
+        let (url, flush) = (url.to_owned(), flush && !apart);
+        Ok(Self { url, needed, bytes: 0, flush, apart, way, folder, names, sent, flushing, behind: 0, free })
     }
 
     /// Waits until one more shard may be sent.
@@ -100,7 +118,7 @@ impl Writer {
                 }
                 let (folder, name, flush, count) = (self.folder.clone(), name.to_owned(), self.flush, buffers.len());
                 let write = async move { tool.write(&folder, &name, buffers, length, flush).await };
-                self.await_later(count, future_to_promise(write));
+                self.await_later(count, js::promise(write), true);
                 Ok(())
             }
         }
@@ -112,7 +130,7 @@ impl Writer {
         while let Some((buffer, count)) = slices.next(&mut self.free)? {
             let slice = agent::Slice { buffer, at, length: count };
             at += u64::from(count);
-            self.await_later(1, agent.write(name, &slice, length, self.flush));
+            self.await_later(1, agent.write(name, &slice, length, self.flush), at == length);
         }
         match at == length {
             true => Ok(()),
@@ -120,10 +138,20 @@ impl Writer {
         }
     }
 
+    /// Has the next file, which is whole, forced to the disk.
+    fn flush_apart(&mut self) {
+        let turn = self.flushing.len();
+        if let (Way::Agent(agent), Some(name)) = (&self.way, self.names.get(turn)) {
+            let flushed = agent::other(turn).as_ref().unwrap_or(agent).flush(name);
+            handled(&flushed);
+            self.flushing.push(flushed);
+        }
+    }
+
     /// Some buffers are on their way.
-    fn await_later(&mut self, count: usize, written: Promise) {
+    fn await_later(&mut self, count: usize, written: Promise, whole: bool) {
         handled(&written);
-        self.sent.push_back((count, written));
+        self.sent.push_back(Sent { count, written, whole });
         self.behind += count;
     }
 
@@ -132,14 +160,17 @@ impl Writer {
     /// # Errors
     /// As [`Writer::room`].
     pub async fn finish(&mut self, cx: &Context) -> Result<()> {
+        self.wait(0, cx).await?;
+        let flushing = core::mem::take(&mut self.flushing).into_iter();
+        self.sent.extend(flushing.map(|written| Sent { count: 0, written, whole: false }));
         self.wait(0, cx).await
     }
 
     /// Removes what was written, as far as that can be done soon.
     pub async fn discard(self) {
-        let Self { folder, names, sent, way, .. } = self;
-        let removed = future_to_promise(async move {
-            let written: Array = sent.iter().map(|(_, written)| written).collect();
+        let Self { folder, names, sent, flushing, way, .. } = self;
+        let removed = js::promise(async move {
+            let written: Array = sent.iter().map(|sent| &sent.written).chain(&flushing).collect();
             host::settled(Ok(Promise::all_settled(&written).into())).await?;
             if let Way::Agent(agent) = way {
                 let _ = host::settled(Ok(agent.forget(&names).into())).await;
@@ -153,9 +184,8 @@ impl Writer {
     /// Waits until only so many buffers are on their way.
     async fn wait(&mut self, behind: usize, cx: &Context) -> Result<()> {
         while (self.behind > behind || behind == 0)
-            && let Some((count, written)) = self.sent.front()
+            && let Some(Sent { written, .. }) = self.sent.front()
         {
-            let count = *count;
             let buffers = match cx.settled(Ok(written.into())).await {
                 Ok(buffers) => js::items(&buffers),
                 Err(Failure::Thrown(cause)) => {
@@ -165,8 +195,12 @@ impl Writer {
                 Err(failure) => return Err(failure),
             };
             self.free.add(buffers);
-            self.behind -= count;
-            self.sent.pop_front();
+            if let Some(Sent { count, whole, .. }) = self.sent.pop_front() {
+                self.behind -= count;
+                if whole && self.apart {
+                    self.flush_apart();
+                }
+            }
         }
         Ok(())
     }
@@ -175,7 +209,7 @@ impl Writer {
 /// Begins to look at all files: their names and lengths. None where there is no such file system.
 pub fn files_soon(url: &str) -> Promise {
     let url = url.to_owned();
-    let files = future_to_promise(async move {
+    let files = js::promise(async move {
         match folder(false, &url, 0).await {
             Ok(Some(folder)) => Ok(listed(&folder).await?.into()),
             Ok(None) => Ok(Array::new().into()),

@@ -1,12 +1,11 @@
-//! The page's own dedicated worker (`js/worker.js`), which has the sync access handles that a page has not. It is started when it is
-//! needed first, and stays.
+//! The page's own dedicated workers (`js/worker.js`), which have the sync access handles that a page has not: one that writes and reads,
+//! and two that force files to the disk while the next one is written. Each is started when it is needed first, and stays.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Array, ArrayBuffer, Function, Object, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::exception;
 use crate::context::Context;
@@ -20,15 +19,19 @@ const SCRIPT: &str = include_str!(concat!(env!("OUT_DIR"), "/worker.js"));
 const PATIENCE: u32 = 10_000;
 
 /// What the worker must speak: a file that somebody serves may be an older or a newer one.
-const PROTOCOL: f64 = 3.0;
+const PROTOCOL: f64 = 4.0;
+
+/// Who writes and reads.
+const FIRST: usize = 0;
 
 thread_local! {
     static MAKE: RefCell<Option<Function>> = const { RefCell::new(None) };
-    static STARTED: RefCell<Started> = const { RefCell::new(Started::Not) };
+    static STARTED: RefCell<[Started; 3]> = const { RefCell::new([Started::Not, Started::Not, Started::Not]) };
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum Started {
+    #[default]
     Not,
     /// The promise is resolved when it is known how it went.
     Begun(Promise),
@@ -57,6 +60,8 @@ pub struct Slice {
 }
 
 struct Link {
+    /// Its place among those that are started.
+    which: usize,
     worker: JsValue,
     state: RefCell<State>,
 }
@@ -82,10 +87,10 @@ struct Asked {
 /// # Errors
 /// The signal's reason.
 pub async fn started(cx: &Context) -> Result<Host<Agent>> {
-    if let Started::Begun(known) = begin() {
+    if let Started::Begun(known) = begin(FIRST) {
         cx.settled(Ok(known.into())).await?;
     }
-    match STARTED.with_borrow(Clone::clone) {
+    match get(FIRST) {
         Started::There(agent) => Ok(Ok(agent)),
         Started::Never(cause) => Ok(Err(cause)),
         _ => Ok(Err(JsValue::UNDEFINED)), // it has ended already
@@ -94,36 +99,65 @@ pub async fn started(cx: &Context) -> Result<Host<Agent>> {
 
 /// The worker if it is there; else it is started, for the next one who asks.
 pub fn at_hand() -> Option<Agent> {
-    match begin() {
+    there(FIRST)
+}
+
+/// One of the others, in turn; the same.
+pub fn other(turn: usize) -> Option<Agent> {
+    there(FIRST + 1 + turn % 2)
+}
+
+/// Has the others started.
+pub fn others() {
+    (0..2).for_each(|turn| drop(other(turn)));
+}
+
+fn there(which: usize) -> Option<Agent> {
+    match begin(which) {
         Started::There(agent) => Some(agent),
         _ => None,
     }
 }
 
-fn begin() -> Started {
-    if STARTED.with_borrow(|started| matches!(started, Started::Not)) {
-        let known = future_to_promise(async {
-            let started = start().await;
-            STARTED.set(match started {
-                Ok(agent) if agent.0.state.borrow().ended.is_some() => Started::Not,
-                Ok(agent) => Started::There(agent),
-                Err(cause) => Started::Never(cause),
-            });
-            Ok(JsValue::UNDEFINED)
-        });
-        STARTED.set(Started::Begun(known));
-    }
-    STARTED.with_borrow(Clone::clone)
+fn get(which: usize) -> Started {
+    STARTED.with_borrow(|started| started.get(which).cloned()).unwrap_or_default()
 }
 
-async fn start() -> Host<Agent> {
+fn set(which: usize, now: Started) {
+    STARTED.with_borrow_mut(|started| {
+        if let Some(place) = started.get_mut(which) {
+            *place = now;
+        }
+    });
+}
+
+fn begin(which: usize) -> Started {
+    if matches!(get(which), Started::Not) {
+        let known = js::promise(async move {
+            let started = start(which).await;
+            set(
+                which,
+                match started {
+                    Ok(agent) if agent.0.state.borrow().ended.is_some() => Started::Not,
+                    Ok(agent) => Started::There(agent),
+                    Err(cause) => Started::Never(cause),
+                },
+            );
+            Ok(JsValue::UNDEFINED)
+        });
+        set(which, Started::Begun(known));
+    }
+    get(which)
+}
+
+async fn start(which: usize) -> Host<Agent> {
     let made = match MAKE.with_borrow(Option::clone) {
-        Some(make) => meet(make.call0(&JsValue::UNDEFINED)).await,
-        None => return meet(from_text()).await,
+        Some(make) => meet(which, make.call0(&JsValue::UNDEFINED)).await,
+        None => return meet(which, from_text()).await,
     };
     match made {
         Ok(agent) => Ok(agent),
-        Err(cause) => meet(from_text()).await.map_err(|_| cause),
+        Err(cause) => meet(which, from_text()).await.map_err(|_| cause),
     }
 }
 
@@ -135,9 +169,9 @@ fn from_text() -> Host<JsValue> {
 }
 
 /// Waits until the worker says that it is there.
-async fn meet(worker: Host<JsValue>) -> Host<Agent> {
+async fn meet(which: usize, worker: Host<JsValue>) -> Host<Agent> {
     let worker = worker?;
-    let agent = Agent(Rc::new(Link { worker: worker.clone(), state: RefCell::default() }));
+    let agent = Agent(Rc::new(Link { which, worker: worker.clone(), state: RefCell::default() }));
     let there = Promise::new(&mut |resolve, reject| {
         agent.0.state.borrow_mut().asked.push(Asked { id: 0, resolve, reject });
     });
@@ -167,7 +201,7 @@ async fn meet(worker: Host<JsValue>) -> Host<Agent> {
 }
 
 impl Agent {
-    /// Whether it reads files faster than the page does.
+    /// Whether it can open files side by side with others, and so reads them faster than the page does.
     pub fn reads(&self) -> bool {
         self.can("reads")
     }
@@ -184,41 +218,44 @@ impl Agent {
     /// Has a slice of a new file of `total` bytes written. The file is closed with the slice that ends there. The buffer goes there, and
     /// comes back with the answer.
     pub fn write(&self, name: &str, slice: &Slice, total: u64, flush: bool) -> Promise {
-        let buffers = Array::of1(&slice.buffer);
-        let task = Object::new();
-        js::set(&task, "task", &"write".into());
-        js::set(&task, "name", &name.into());
-        js::set(&task, "buffers", &buffers);
-        js::set(&task, "at", &(slice.at as f64).into());
-        js::set(&task, "length", &slice.length.into());
-        js::set(&task, "total", &(total as f64).into());
-        js::set(&task, "flush", &flush.into());
-        self.ask(&task, &buffers)
+        let fields = [
+            ("name", name.into()),
+            ("at", (slice.at as f64).into()),
+            ("length", slice.length.into()),
+            ("total", (total as f64).into()),
+            ("flush", flush.into()),
+        ];
+        self.ask("write", &fields, &Array::of1(&slice.buffer))
+    }
+
+    /// Has a file that is whole forced to the disk.
+    pub fn flush(&self, name: &str) -> Promise {
+        self.ask("flush", &[("name", name.into())], &Array::new())
     }
 
     /// Has files closed that will not be written to their ends.
     pub fn forget(&self, names: &[String]) -> Promise {
-        let task = Object::new();
-        js::set(&task, "task", &"forget".into());
-        js::set(&task, "names", &names.iter().map(JsValue::from).collect::<Array>());
-        self.ask(&task, &Array::new())
+        let names: Array = names.iter().map(JsValue::from).collect();
+        self.ask("forget", &[("names", names.into())], &Array::new())
     }
 
     /// Has bytes of a file read, into a buffer that has room for them, if there is one; fewer where the file ends.
     pub async fn read(&self, name: &str, offset: u64, length: u64, room: Option<ArrayBuffer>) -> Host<JsValue> {
-        let buffers: Array = room.iter().collect();
-        let task = Object::new();
-        js::set(&task, "task", &"read".into());
-        js::set(&task, "name", &name.into());
-        js::set(&task, "buffers", &buffers);
-        js::set(&task, "offset", &(offset as f64).into());
-        js::set(&task, "length", &(length as f64).into());
-        let buffers = host::settled(Ok(self.ask(&task, &buffers).into())).await?;
+        let fields = [("name", name.into()), ("offset", (offset as f64).into()), ("length", (length as f64).into())];
+        let asked = self.ask("read", &fields, &room.iter().collect());
+        let buffers = host::settled(Ok(asked.into())).await?;
         let bytes = js::items(&buffers).first().and_then(js::bytes).unwrap_or_default();
         Ok(bytes.subarray(0, length.min(bytes.length().into()) as u32).into())
     }
 
-    fn ask(&self, task: &Object, transfer: &Array) -> Promise {
+    /// Sends a task; the buffers go along.
+    fn ask(&self, task: &str, fields: &[(&str, JsValue)], buffers: &Array) -> Promise {
+        let message = Object::new();
+        js::set(&message, "task", &task.into());
+        js::set(&message, "buffers", buffers);
+        for (key, value) in fields {
+            js::set(&message, key, value);
+        }
         Promise::new(&mut |resolve, reject| {
             let (id, ended) = {
                 let mut state = self.0.state.borrow_mut();
@@ -227,8 +264,8 @@ impl Agent {
                 state.asked.push(Asked { id, resolve, reject });
                 (id, state.ended.clone())
             };
-            js::set(task, "id", &id.into());
-            let sent = ended.map_or_else(|| host::call(&self.0.worker, "postMessage", &[task, transfer]), Err);
+            js::set(&message, "id", &id.into());
+            let sent = ended.map_or_else(|| host::call(&self.0.worker, "postMessage", &[&message, buffers]), Err);
             if let Err(cause) = sent {
                 self.answer(id, Err(cause));
             }
@@ -270,7 +307,7 @@ impl Agent {
         state.ended = Some(cause.clone());
         drop(state);
         if was_there {
-            STARTED.set(Started::Not);
+            set(self.0.which, Started::Not);
         }
         for asked in asked {
             asked.settle(Err(cause.clone()));

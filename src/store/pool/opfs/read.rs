@@ -1,7 +1,6 @@
 //! Bytes of a shard, read when they are asked for.
 
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 
 use super::{agent, folder, hand, is_gone};
 use crate::host::{self, Host, settled};
@@ -41,9 +40,7 @@ fn unopened(part: &Part<'_>, how: &Reading<'_>) -> JsValue {
     let (url, spent) = (how.url.to_owned(), how.spent.map(Spent::weak));
     let read = move || {
         let (name, url, spent) = (name.clone(), url.clone(), spent.clone());
-        future_to_promise(async move {
-            read(&name, offset, bytes, &url, spent.and_then(|spent| spent.get()).as_ref()).await
-        })
+        js::promise(async move { read(&name, offset, bytes, &url, spent.and_then(|spent| spent.get()).as_ref()).await })
     };
     readable(read)
 }

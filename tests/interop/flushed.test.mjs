@@ -1,0 +1,86 @@
+// `durability: 'strict'`: a save of a large model resolves when each of its files has been forced to the disk, which other workers do while
+// the next is written.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ENGINES, openIn } from '../lib/engines.mjs';
+
+const MB = 2 ** 20;
+
+/** Saves a model of `bytes` over a small one with a worker whose flush() fails at its `failing`th call, and says what workers were asked, in order. */
+const work = async ({ bytes, failing, durability }) => {
+  const script = `
+    let flushes = 0;
+    const { flush } = FileSystemSyncAccessHandle.prototype;
+    FileSystemSyncAccessHandle.prototype.flush = function () {
+      flushes += 1;
+      if (flushes === ${failing}) throw new DOMException('the disk is gone', 'InvalidStateError');
+      flush.call(this);
+    };
+    import('${location.origin}/pkg/worker.js');`;
+  const [log, workers] = [[], []];
+  const { default: init, save, load, listModels } = await T.sharded();
+  await init({
+    worker: () => {
+      const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { type: 'module' });
+      const [asked, number] = [new Map(), workers.push(worker)];
+      const { postMessage } = worker;
+      worker.postMessage = (message, transfer) => {
+        const { id, task, name, at, length, total } = message;
+        asked.set(id, { task, name, number, isWhole: at + length === total, flush: message.flush });
+        postMessage.call(worker, message, transfer);
+      };
+      worker.addEventListener('message', ({ data }) => asked.has(data.id) && log.push({ ...asked.get(data.id), error: data.name }));
+      return worker;
+    },
+  });
+  const old = T.layered('old', [['a', 4000, 1]]);
+  await save(old, 'opfs://m');
+  const small = log.splice(0);
+  const outcome = await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability }).then(() => 'saved', ({ code }) => code);
+  const large = log.splice(0);
+  return {
+    outcome, small, large, workers: workers.length,
+    isOld: await T.print(await load('opfs://m')) === await T.print(old),
+    bytes: (await listModels())['opfs://m'].weightDataBytes,
+  };
+};
+
+for (const engine of ENGINES.filter((name) => name === 'chromium')) { // elsewhere handles cannot be opened side by side: who writes flushes
+  const inPage = async (argument) => {
+    const page = await openIn(engine);
+    try {
+      return await page.evaluate(work, argument);
+    } finally {
+      await page.close();
+    }
+  };
+
+  test(`${engine}: every file of a large model is whole when it is forced to the disk, by other workers`, async () => {
+    const { outcome, small, large, workers, bytes } = await inPage({ bytes: 80 * MB, failing: 0 });
+    assert.deepEqual([outcome, bytes, workers], ['saved', 80 * MB, 3]);
+    assert.deepEqual(small.map(({ task, flush }) => [task, flush]), [['write', true]]); // one file: who writes it
+    const files = large.filter(({ isWhole }) => isWhole).map(({ name }) => name);
+    assert.equal(files.length, 5);
+    assert.ok(large.every(({ task, flush }) => task !== 'write' || !flush));
+    const flushed = large.filter(({ task }) => task === 'flush');
+    assert.deepEqual(flushed.map(({ name }) => name).sort(), files.sort());
+    assert.ok(flushed.some(({ number }) => number > 1), 'by others');
+    for (const { name } of flushed) {
+      const [whole, forced] = [(row) => row.isWhole, ({ task }) => task === 'flush'].map((is) => large.findIndex((row) => row.name === name && is(row)));
+      assert.ok(whole < forced, `${name} was whole when it was flushed`);
+    }
+  });
+
+  test(`${engine}: a file that cannot be forced to the disk fails the save; the old model is intact`, async () => {
+    const { outcome, large, isOld } = await inPage({ bytes: 80 * MB, failing: 2 });
+    assert.equal(outcome, 'ERR_STORAGE');
+    assert.ok(large.some(({ task, error }) => task === 'flush' && error === 'InvalidStateError'));
+    assert.ok(isOld);
+  });
+
+  test(`${engine}: nothing is forced to the disk that need not be`, async () => {
+    const { outcome, large, workers } = await inPage({ bytes: 80 * MB, failing: 0, durability: 'relaxed' });
+    assert.deepEqual([outcome, workers], ['saved', 1]);
+    assert.ok(large.every(({ task, flush }) => task === 'write' && !flush));
+  });
+}
