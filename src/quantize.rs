@@ -196,8 +196,9 @@ pub struct Run {
     pub weight: usize,
     /// Where in the weight it begins.
     pub at: u64,
-    /// Where in the piece it begins, and ends.
+    /// Where in the piece it begins.
     pub start: u32,
+    /// Where it ends there.
     pub end: u32,
 }
 

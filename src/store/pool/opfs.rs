@@ -45,7 +45,7 @@ pub struct Writer {
     folder: JsValue,
     names: Vec<String>,
     sent: VecDeque<Sent>,
-    /// The files that others are forcing to the disk: the first of them all.
+    /// The files that others are forcing to the disk.
     flushing: Vec<Promise>,
     /// Buffers on their way.
     behind: usize,
@@ -57,8 +57,8 @@ struct Sent {
     /// How many buffers, which the promise is resolved with.
     count: usize,
     written: Promise,
-    /// Whether a file is whole with it.
-    whole: bool,
+    /// Where among the names the file is that is whole with it.
+    whole: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl Writer {
                 }
                 let (folder, name, flush, count) = (self.folder.clone(), name.to_owned(), self.flush, buffers.len());
                 let write = async move { tool.write(&folder, &name, buffers, length, flush).await };
-                self.await_later(count, js::promise(write), true);
+                self.await_later(count, js::promise(write), None);
                 Ok(())
             }
         }
@@ -130,7 +130,8 @@ impl Writer {
         while let Some((buffer, count)) = slices.next(&mut self.free)? {
             let slice = agent::Slice { buffer, at, length: count };
             at += u64::from(count);
-            self.await_later(1, agent.write(name, &slice, length, self.flush), at == length);
+            let whole = (self.apart && at == length).then(|| self.names.len() - 1);
+            self.await_later(1, agent.write(name, &slice, length, self.flush), whole);
         }
         match at == length {
             true => Ok(()),
@@ -138,18 +139,17 @@ impl Writer {
         }
     }
 
-    /// Has the next file, which is whole, forced to the disk.
-    fn flush_apart(&mut self) {
-        let turn = self.flushing.len();
-        if let (Way::Agent(agent), Some(name)) = (&self.way, self.names.get(turn)) {
-            let flushed = agent::other(turn).as_ref().unwrap_or(agent).flush(name);
+    /// Has a file that is whole forced to the disk.
+    fn flush_apart(&mut self, file: usize) {
+        if let (Way::Agent(agent), Some(name)) = (&self.way, self.names.get(file)) {
+            let flushed = agent::other(file).as_ref().unwrap_or(agent).flush(name);
             handled(&flushed);
             self.flushing.push(flushed);
         }
     }
 
     /// Some buffers are on their way.
-    fn await_later(&mut self, count: usize, written: Promise, whole: bool) {
+    fn await_later(&mut self, count: usize, written: Promise, whole: Option<usize>) {
         handled(&written);
         self.sent.push_back(Sent { count, written, whole });
         self.behind += count;
@@ -162,7 +162,7 @@ impl Writer {
     pub async fn finish(&mut self, cx: &Context) -> Result<()> {
         self.wait(0, cx).await?;
         let flushing = core::mem::take(&mut self.flushing).into_iter();
-        self.sent.extend(flushing.map(|written| Sent { count: 0, written, whole: false }));
+        self.sent.extend(flushing.map(|written| Sent { count: 0, written, whole: None }));
         self.wait(0, cx).await
     }
 
@@ -197,8 +197,8 @@ impl Writer {
             self.free.add(buffers);
             if let Some(Sent { count, whole, .. }) = self.sent.pop_front() {
                 self.behind -= count;
-                if whole && self.apart {
-                    self.flush_apart();
+                if let Some(file) = whole {
+                    self.flush_apart(file);
                 }
             }
         }
