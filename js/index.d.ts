@@ -167,7 +167,8 @@ export interface SaveOptions extends Options, RequestOptions {
   /** Passed to `model.save`: the optimizer's state, too. */
   includeOptimizer?: boolean;
   /**
-   * `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does, and strict for models in shards. Local Storage cannot.
+   * `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does, and strict for models in shards, where what a relaxed save has
+   * written is then written again. Local Storage cannot.
    * `'relaxed'` is quicker, and as safe unless the whole machine loses power.
    */
   durability?: 'default' | 'strict' | 'relaxed';
@@ -336,8 +337,8 @@ export type InitSource = string | URL | Request | Response | BufferSource | WebA
  * stores, and `tfpersist_transfers_bg.wasm` with everything, which is fetched at the first call that needs `opfs://`, a large model, a
  * server, files, downloads, a cache, a stream, `quantize`, or `overwrite: false` on `indexeddb://`. `{ transfers: true }`, or where that one is, fetches it at once and uses it for all.
  *
- * In a page, `opfs://` writes through a worker of its own: `worker.js` of the package, or a Blob with the same text where that cannot be
- * started. `{ worker }` says where it is, or makes it.
+ * In a page, `opfs://` writes through workers of its own, one, and two more that force what a large model is written to to the disk: `worker.js` of
+ * the package, or a Blob with the same text where that cannot be started. `{ worker }` says where it is, or makes a new one at each call.
  * @example await init('https://cdn.example/tfpersist_bg.wasm');
  * @example await init({ transfers: true });
  * @example await init({ worker: '/static/tfpersist-worker.js' });

@@ -1,4 +1,4 @@
-// Writes and reads the files of opfs:// for a page: only dedicated workers have sync access handles. It imports nothing and is
+// Writes, flushes and reads the files of opfs:// for a page: only dedicated workers have sync access handles. It imports nothing and is
 // fit for a classic worker, too, so that it can also be started from its text.
 let folder;
 /** Files that are being opened. Chromium never answers for one that is garbage meanwhile. */

@@ -90,6 +90,7 @@ function writeBuild(build) {
   // What the wasm imports from js/ lies beside it, once for all builds.
   const glue = `pkg/${build}.js`;
   fs.writeFileSync(glue, fs.readFileSync(glue, 'utf8').replaceAll(/(from ["'])\.\/snippets\/[^/]+\/js\//g, '$1./'));
+  if (/from ["']\.\/snippets/.test(fs.readFileSync(glue, 'utf8'))) throw new Error(`${glue} imports what is not in js/`);
 
   // The glue is generated, so nobody reads it.
   run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',

@@ -81,6 +81,8 @@ pub struct Shard {
     pub name: String,
     /// What lies in it, one after the other.
     pub pieces: Vec<Piece>,
+    /// Whether it was forced to the disk before a model named it.
+    pub is_strict: bool,
 }
 
 /// A model in the catalog.
@@ -196,7 +198,9 @@ pub async fn shards(transaction: &Transaction, pool: &str) -> Result<Vec<Shard>>
     let shard = |row: JsValue| {
         let pieces = js::bytes(&js::get(&row, "pieces"))?.to_vec();
         let is_ours = js::get(&row, "pool") == pool;
-        Some(Shard { name: js::text(&js::get(&row, "key"))?, pieces: pieces::decode(&pieces)? }).filter(|_| is_ours)
+        let is_strict = js::get(&row, "strict").is_truthy();
+        Some(Shard { name: js::text(&js::get(&row, "key"))?, pieces: pieces::decode(&pieces)?, is_strict })
+            .filter(|_| is_ours)
     };
     Ok(Array::from(&rows).iter().filter_map(shard).collect())
 }
@@ -209,6 +213,7 @@ pub fn put_shard(transaction: &Transaction, shard: &Shard, pool: &str) -> Result
     let row = keyed(&shard.name);
     js::set(&row, "pool", &pool.into());
     js::set(&row, "pieces", &Uint8Array::from(&pieces::encode(&shard.pieces)[..]));
+    js::set(&row, "strict", &shard.is_strict.into());
     put(transaction, SHARDS, &row, 0)
 }
 

@@ -6,8 +6,11 @@ import { ENGINES, openIn } from '../lib/engines.mjs';
 
 const MB = 2 ** 20;
 
-/** Saves a model of `bytes` over a small one with a worker whose flush() fails at its `failing`th call, and says what workers were asked, in order. */
-const work = async ({ bytes, failing, durability }) => {
+/**
+ * Saves a model of `bytes` over a small one with a worker whose flush() fails at its `failing`th call, and says what workers were asked, in
+ * order. `again`: who is asked for a worker gives the first one once more.
+ */
+const work = async ({ bytes, failing, durability, again, next }) => {
   const script = `
     let flushes = 0;
     const { flush } = FileSystemSyncAccessHandle.prototype;
@@ -21,6 +24,7 @@ const work = async ({ bytes, failing, durability }) => {
   const { default: init, save, load, listModels } = await T.sharded();
   await init({
     worker: () => {
+      if (again && workers.length > 0) return workers[0];
       const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { type: 'module' });
       const [asked, number] = [new Map(), workers.push(worker)];
       const { postMessage } = worker;
@@ -38,8 +42,14 @@ const work = async ({ bytes, failing, durability }) => {
   const small = log.splice(0);
   const outcome = await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability }).then(() => 'saved', ({ code }) => code);
   const large = log.splice(0);
+  const written = [];
+  for (const how of next ?? []) {
+    await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability: how });
+    written.push(log.splice(0).filter(({ isWhole }) => isWhole).length);
+  }
+  await new Promise((resolve) => { setTimeout(resolve, again ? 11_000 : 0); }); // who does not greet is given up after ten seconds
   return {
-    outcome, small, large, workers: workers.length,
+    outcome, small, large, written, workers: workers.length,
     isOld: await T.print(await load('opfs://m')) === await T.print(old),
     bytes: (await listModels())['opfs://m'].weightDataBytes,
   };
@@ -76,6 +86,18 @@ for (const engine of ENGINES.filter((name) => name === 'chromium')) { // elsewhe
     assert.equal(outcome, 'ERR_STORAGE');
     assert.ok(large.some(({ task, error }) => task === 'flush' && error === 'InvalidStateError'));
     assert.ok(isOld);
+  });
+
+  test(`${engine}: a worker that is given twice does it all, and is there afterwards`, async () => {
+    const { outcome, large, workers, bytes, isOld } = await inPage({ bytes: 80 * MB, failing: 0, again: true });
+    assert.deepEqual([outcome, bytes, workers, isOld], ['saved', 80 * MB, 1, false]);
+    assert.equal(large.filter(({ task }) => task === 'flush').length, 5);
+  });
+
+  test(`${engine}: a strict save writes again what a relaxed one has written, and nobody else does`, async () => {
+    const next = ['relaxed', 'strict', 'strict', 'relaxed'];
+    const { written } = await inPage({ bytes: 40 * MB, failing: 0, durability: 'relaxed', next });
+    assert.deepEqual(written, [0, 3, 0, 0]);
   });
 
   test(`${engine}: nothing is forced to the disk that need not be`, async () => {

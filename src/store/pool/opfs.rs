@@ -1,6 +1,6 @@
 //! The pool of `opfs://`: each shard is a file of the origin's private file system, in the folder `tfpersist`. Its name is the catalog's.
 //!
-//! Only dedicated workers have sync access handles, which are three times as fast as streams. So a page writes and reads through a worker
+//! Only dedicated workers have sync access handles, which are three times as fast as streams. So a page writes and reads through workers
 //! of its own ([`agent`]), and a dedicated worker with its own hands ([`hand`]), as everybody does where no worker can be started.
 
 use std::collections::{HashMap, VecDeque};
@@ -85,7 +85,7 @@ impl Writer {
         };
         let apart = flush && needed > LARGEST && matches!(&way, Way::Agent(agent) if agent.reads());
         if apart {
-            agent::others(); // will be there for the first file that is whole
+            agent::others(); // mostly they are there when the first file is whole
         }
         let (sent, flushing, names, free) = (VecDeque::new(), Vec::new(), Vec::new(), Free::kept());
         let (url, flush) = (url.to_owned(), flush && !apart);

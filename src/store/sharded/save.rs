@@ -43,7 +43,7 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     let (writer, own) = join(pool.writer(url, bytes, cx), locks::exclusive(&lock, cx)).await;
     let (mut writer, own) = (writer?, own?);
     let (save, layout, key) = Save::announce(pool, id, own, files, url, cx).await?;
-    let shards = Shards::new(layout, key, bytes, &save.id);
+    let shards = Shards::new(layout, key, bytes, &save.id, is_strict(cx));
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
         Ok(written) => save.commit(&header, written, bytes, cx).await,
@@ -177,6 +177,11 @@ impl<'a> Save<'a> {
     }
 }
 
+/// Whether it shall be on the disk when it is committed: models in shards are, unless the caller says otherwise.
+fn is_strict(cx: &Context) -> bool {
+    cx.durability.as_deref().is_none_or(|durability| durability == "strict")
+}
+
 /// What is there, and the pending row that keeps it.
 async fn begin(
     transaction: &Transaction,
@@ -203,7 +208,9 @@ async fn begin(
             // A transaction wrote it, whole. How long it is would have to be read.
             None => records.contains(&shard.name),
         };
-        if !is_there || DAMAGED.with_borrow(|damaged| damaged.contains(&shard.name)) {
+        // What a relaxed save wrote may not be on the disk yet.
+        let is_fit = is_there && (shard.is_strict || !is_strict(cx));
+        if !is_fit || DAMAGED.with_borrow(|damaged| damaged.contains(&shard.name)) {
             continue; // it is written again
         }
         pending.shards.push(shard.name.clone());

@@ -34,16 +34,28 @@ pub struct Shards {
     gathered_bytes: u64,
     /// How many are enough for a shard.
     enough: u64,
+    /// Whether they are forced to the disk.
+    is_strict: bool,
     /// Bytes of all pieces so far.
     pub bytes: u64,
 }
 
 impl Shards {
     /// Those of a save, of a model of so many bytes, if that is known: the fewer shards a large one has, the quicker it is written and read.
-    pub fn new(layout: Layout, key: Key, bytes: Option<u64>, save: &str) -> Self {
+    pub fn new(layout: Layout, key: Key, bytes: Option<u64>, save: &str, is_strict: bool) -> Self {
         let enough = if bytes.is_some_and(|bytes| bytes < LARGE) { GATHERED } else { LARGEST };
         let save = save.to_owned();
-        Self { save, layout, key, new: Vec::new(), gathered: Vec::new(), gathered_bytes: 0, enough, bytes: 0 }
+        Self {
+            save,
+            layout,
+            key,
+            new: Vec::new(),
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            enough,
+            is_strict,
+            bytes: 0,
+        }
     }
 
     /// Cuts all that is pulled into pieces, and writes them.
@@ -115,7 +127,7 @@ impl Shards {
             let name = format!("{}-{}", self.save, self.new.len());
             writer.send(&name, &parts)?;
             self.layout.know(name.clone(), &shard);
-            self.new.push(Shard { name, pieces: shard });
+            self.new.push(Shard { name, pieces: shard, is_strict: self.is_strict });
         }
         cx.advance(self.gathered_bytes, "write");
         self.bytes += self.gathered_bytes;

@@ -151,14 +151,21 @@ fn begin(which: usize) -> Started {
 }
 
 async fn start(which: usize) -> Host<Agent> {
-    let made = match MAKE.with_borrow(Option::clone) {
-        Some(make) => meet(which, make.call0(&JsValue::UNDEFINED)).await,
-        None => return meet(which, from_text()).await,
-    };
-    match made {
+    let Some(make) = MAKE.with_borrow(Option::clone) else { return meet(which, from_text()).await };
+    let made = make.call0(&JsValue::UNDEFINED);
+    if made.as_ref().is_ok_and(is_there) {
+        return Err(exception("OperationError", "the worker is the same as before, and has work to do"));
+    }
+    match meet(which, made).await {
         Ok(agent) => Ok(agent),
         Err(cause) => meet(which, from_text()).await.map_err(|_| cause),
     }
+}
+
+/// Whether this is a worker that is there already.
+fn is_there(worker: &JsValue) -> bool {
+    let is_it = |started: &Started| matches!(started, Started::There(agent) if agent.0.worker == *worker);
+    STARTED.with_borrow(|started| started.iter().any(is_it))
 }
 
 fn from_text() -> Host<JsValue> {
