@@ -114,11 +114,19 @@ export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 export const sweep = async (options) => (await start('transfers')).sweep(options);
 
+/** A handler's options are those of both ways, and each refuses what only the other knows. */
+function without(options, ...names) {
+  if (typeof options !== 'object') return options;
+  const others = { ...options };
+  for (const name of names) delete others[name];
+  return others;
+}
+
 export const handler = (where, options) => {
   const picked = look(pick, where);
   return {
-    save: (artifacts) => save(artifacts, where, options),
-    load: () => load(picked ?? where, options),
+    save: async (artifacts) => save(artifacts, where, without(options, 'verify', 'stream', 'joined')),
+    load: async () => load(picked ?? where, without(options, 'quantize')),
   };
 };
 

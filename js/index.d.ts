@@ -455,11 +455,11 @@ export function persistStorage(): Promise<boolean>;
 
 /**
  * Copies a model; the destination is replaced as by `save`.
- * @returns the destination's info.
+ * @returns the destination's info; with `quantize` also what that did.
  * @throws TfpersistError ERR_INVALID_ARGUMENT when both are the same, ERR_NOT_FOUND, ...
  * @example await copyModel('localstorage://m', 'indexeddb://m');
  */
-export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache' | 'verify' | 'stream' | 'joined'>): Promise<ModelArtifactsInfo>;
+export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache' | 'verify' | 'stream' | 'joined'>): Promise<ModelArtifactsInfo & Pick<SaveResult, 'quantized'>>;
 
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.
@@ -491,7 +491,7 @@ export function sweep(options?: Options): Promise<number>;
  * An IOHandler for any route, to hand to TF.js.
  * @example await model.save(handler('indexeddb://m')); await tf.loadLayersModel(handler('indexeddb://m'));
  */
-export function handler(where: Source, options?: SaveOptions & LoadOptions): Required<IOHandler>;
+export function handler(where: Source, options?: SaveOptions & QuantizeOptions & LoadOptions): Required<IOHandler>;
 
 /**
  * An IOHandler for a server, as tf.io's. It loads `url`, a model.json, and saves there in one multipart request, or with

@@ -42,9 +42,13 @@ const builds = { [name]: ['--no-default-features'], [`${name}_transfers`]: ['--n
 const SIMD = ['-C', 'target-feature=+simd128'];
 const builtAs = (build) => path.join(meta.target_directory, target, 'release', `${build}.package.wasm`);
 for (const [build, features] of Object.entries(builds)) {
-  run('cargo', ['build', '--release', '--lib', '--target', target, ...features],
-    { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...(build === name ? [] : SIMD)].join('\x1f') } });
-  fs.copyFileSync(path.join(meta.target_directory, target, 'release', `${name}.wasm`), builtAs(build));
+  const isSmall = build === name;
+  // Each set of flags has a folder of its own: in one, cargo would compile everything again whenever they change.
+  const folder = path.join(meta.target_directory, isSmall ? 'package' : 'package-simd');
+  run('cargo', ['build', '--release', '--lib', '--target', target, '--target-dir', folder, ...features],
+    { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...(isSmall ? [] : SIMD)].join('\x1f') } });
+  fs.mkdirSync(path.dirname(builtAs(build)), { recursive: true });
+  fs.copyFileSync(path.join(folder, target, 'release', `${name}.wasm`), builtAs(build));
 }
 
 // --- nothing to do? -------------------------------------------------------------------------------

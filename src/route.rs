@@ -174,9 +174,12 @@ impl Route {
     pub async fn put(&self, model: Model, cx: &Context) -> Result<JsValue> {
         if !cx.overwrite && !matches!(self, Route::Stored(..)) {
             let why = "only a store knows whether there is a model already".to_owned();
-            return Err(
-                Error::NotSupported { operation: "save with overwrite: false", scheme: "This".into(), why }.into()
-            );
+            return Err(Error::NotSupported {
+                operation: "save with overwrite: false",
+                scheme: "what is no store".into(),
+                why,
+            }
+            .into());
         }
         match self {
             Route::Stored(store, path) => {

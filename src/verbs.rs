@@ -52,6 +52,9 @@ fn to_load(options: &JsValue) -> Result<Context> {
 /// `is_streamed`: the weights as a stream, where the caller asks for it and who takes the model can.
 async fn load_artifacts(source: &JsValue, is_streamed: fn(&JsValue) -> bool, cx: &Context) -> Result<JsValue> {
     let wants_stream = cx.flag("stream")?;
+    if wants_stream && cx.flag("joined")? {
+        return Err(Error::argument("options.joined", "a stream has no one buffer").into());
+    }
     #[cfg(not(feature = "sharded"))]
     if wants_stream {
         return Err(js::needs_more());
@@ -249,7 +252,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
         cx.taken.set(Taken::InTurn);
     }
     let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
-    Ok(js::get(&saved, "modelArtifactsInfo"))
+    Ok(quantized::info_of(&saved))
 }
 
 /// `moveModel(source, destination, options)`.

@@ -113,7 +113,7 @@ pub fn readable(pull: Pull, cx: Rc<Context>) -> Result<JsValue> {
     js::set(&strategy, "highWaterMark", &0.into());
     let missing = |_| Error::NotSupported {
         operation: "stream weights",
-        scheme: "This host".into(),
+        scheme: "this browser".into(),
         why: "there is no ReadableStream here".into(),
     };
     host::construct("ReadableStream", &[&underlying, &strategy]).map_err(|cause| missing(cause).into())

@@ -7,31 +7,35 @@ import { ENGINES, openIn } from '../lib/engines.mjs';
 const MB = 2 ** 20;
 
 /**
- * Saves a model of `bytes` over a small one with a worker whose flush() fails at its `failing`th call, and says what workers were asked, in
- * order. `again`: who is asked for a worker gives the first one once more.
+ * Saves a model of `bytes` over a small one with workers whose flush() fails at its `failing`th call, or ends the second worker at its `dying`th,
+ * and says what workers were asked, in order. `again`: who is asked for a worker gives the first one once more; `aborts`: when the first file is
+ * about to be forced to the disk.
  */
-const work = async ({ bytes, failing, durability, again, next }) => {
-  const script = `
+const work = async ({ bytes, failing, dying, aborts, durability, again, next }) => {
+  const script = (dying) => `
     let flushes = 0;
     const { flush } = FileSystemSyncAccessHandle.prototype;
     FileSystemSyncAccessHandle.prototype.flush = function () {
       flushes += 1;
+      if (flushes === ${dying}) reportError(new Error('it is too much'));
       if (flushes === ${failing}) throw new DOMException('the disk is gone', 'InvalidStateError');
       flush.call(this);
     };
     import('${location.origin}/pkg/worker.js');`;
   const [log, workers] = [[], []];
+  const controller = new AbortController();
   const { default: init, save, load, listModels } = await T.sharded();
   await init({
     worker: () => {
       if (again && workers.length > 0) return workers[0];
-      const worker = new Worker(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), { type: 'module' });
+      const worker = new Worker(URL.createObjectURL(new Blob([script(workers.length === 1 ? dying : 0)], { type: 'text/javascript' })), { type: 'module' });
       const [asked, number] = [new Map(), workers.push(worker)];
       const { postMessage } = worker;
       worker.postMessage = (message, transfer) => {
         const { id, task, name, at, length, total } = message;
         asked.set(id, { task, name, number, isWhole: at + length === total, flush: message.flush });
         postMessage.call(worker, message, transfer);
+        if (aborts && task === 'flush') controller.abort(new Error('enough'));
       };
       worker.addEventListener('message', ({ data }) => asked.has(data.id) && log.push({ ...asked.get(data.id), error: data.name }));
       return worker;
@@ -40,16 +44,19 @@ const work = async ({ bytes, failing, durability, again, next }) => {
   const old = T.layered('old', [['a', 4000, 1]]);
   await save(old, 'opfs://m');
   const small = log.splice(0);
-  const outcome = await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability }).then(() => 'saved', ({ code }) => code);
+  const { signal } = controller;
+  const outcome = await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability, signal }).then(() => 'saved', ({ code, message }) => code ?? message);
   const large = log.splice(0);
-  const written = [];
+  const [files, written] = [[], []];
+  const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('tfpersist');
+  for await (const name of folder.keys()) files.push(name);
   for (const how of next ?? []) {
     await save(T.layered('m', [['a', bytes, 2]]), 'opfs://m', { durability: how });
     written.push(log.splice(0).filter(({ isWhole }) => isWhole).length);
   }
   await new Promise((resolve) => { setTimeout(resolve, again ? 11_000 : 0); }); // who does not greet is given up after ten seconds
   return {
-    outcome, small, large, written, workers: workers.length,
+    outcome, small, large, files: files.length, written, workers: workers.length,
     isOld: await T.print(await load('opfs://m')) === await T.print(old),
     bytes: (await listModels())['opfs://m'].weightDataBytes,
   };
@@ -86,6 +93,20 @@ for (const engine of ENGINES.filter((name) => name === 'chromium')) { // elsewhe
     assert.equal(outcome, 'ERR_STORAGE');
     assert.ok(large.some(({ task, error }) => task === 'flush' && error === 'InvalidStateError'));
     assert.ok(isOld);
+  });
+
+  test(`${engine}: a worker that ends while it forces a file to the disk fails the save; the old model is intact, and the next save has another`, async () => {
+    const { outcome, written, workers, bytes } = await inPage({ bytes: 80 * MB, dying: 2, next: ['strict'] });
+    assert.equal(outcome, 'ERR_STORAGE');
+    assert.deepEqual([written, workers, bytes], [[5], 4, 80 * MB]);
+    const { isOld, files } = await inPage({ bytes: 80 * MB, dying: 2 });
+    assert.deepEqual([isOld, files], [true, 1]);
+  });
+
+  test(`${engine}: an abort while a file is forced to the disk ends the save with its reason, and leaves no file`, async () => {
+    const { outcome, large, isOld, files } = await inPage({ bytes: 80 * MB, aborts: true });
+    assert.deepEqual([outcome, isOld, files], ['enough', true, 1]);
+    assert.ok(large.filter(({ task }) => task === 'flush').length > 0);
   });
 
   test(`${engine}: a worker that is given twice does it all, and is there afterwards`, async () => {

@@ -37,7 +37,8 @@ test('options that the target of a save does not look at', async () => {
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
   }
   assert.equal((await refusal(copyModel('memory://m', 'memory://n', { cache: 'memory://c' }))).argument, 'options.cache');
-  assert.equal((await refusal(save(model, 'http://127.0.0.1:9/', { overwrite: false }))).code, 'ERR_NOT_SUPPORTED');
+  const { code, message } = await refusal(save(model, 'http://127.0.0.1:9/', { overwrite: false }));
+  assert.deepEqual([code, /^what is no store cannot save with overwrite: false/.test(message)], ['ERR_NOT_SUPPORTED', true]);
   assert.deepEqual(Object.keys(await listModels('memory://m')), []);
 });
 
@@ -46,6 +47,7 @@ test('URLs that are almost one', async () => {
     assert.equal((await refusal(load(url))).code, 'ERR_INVALID_URL', url);
   }
   assert.equal((await refusal(load('indexdb://m'))).code, 'ERR_UNKNOWN_SCHEME');
+  assert.match((await refusal(save(plain('m', 1, 4), 'opfs://m'))).message, /in Node file:/);
   assert.equal((await refusal(load(null))).code, 'ERR_INVALID_ARGUMENT');
   assert.throws(() => browserFiles(null), { code: 'ERR_INVALID_ARGUMENT' });
 });

@@ -217,3 +217,27 @@ test('a number that float16 would make infinite is refused, and the old model st
   assert.deepEqual(out, Array(5).fill([['ERR_INVALID_ARGUMENT', true, 1, 2], [15]]).flat());
   await page.close();
 });
+
+test('a copy tells it, too, and a handler takes the options of both ways', async () => {
+  const page = await open();
+  const found = await page.evaluate(async () => {
+    const { save, copyModel, handler, load } = await T.library('tfpersist');
+    const model = await T.build('cnn');
+    const { quantized, modelArtifactsInfo } = await save(model, 'indexeddb://q', { quantize: 'uint8' });
+    await save(model, 'indexeddb://m');
+    const copied = await copyModel('indexeddb://m', 'indexeddb://n', { quantize: 'uint8' });
+    const both = handler('indexeddb://h', { quantize: 'uint8', verify: true, joined: true });
+    const viaHandler = await model.save(both);
+    const again = await tf.loadLayersModel(both);
+    return {
+      quantized, copied: copied.quantized, bytes: [modelArtifactsInfo, copied, viaHandler.modelArtifactsInfo].map((info) => info.weightDataBytes),
+      loaded: (await load('indexeddb://h')).weightData.byteLength, weights: again.weights.length === model.weights.length,
+      plain: 'quantized' in (await copyModel('indexeddb://m', 'indexeddb://n')),
+    };
+  });
+  assert.deepEqual(found.copied, found.quantized);
+  assert.ok(found.quantized.maxError > 0);
+  assert.deepEqual([...found.bytes, found.loaded], Array(4).fill(found.quantized.bytes));
+  assert.deepEqual([found.weights, found.plain], [true, false]);
+  await page.close();
+});

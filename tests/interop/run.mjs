@@ -1,6 +1,7 @@
-// Runs the test files of this folder, one after the other, on the package in pkg/. Shows each runner's closing counts
-// and, at the end, each file's seconds. Exits 1 when a test fails, is skipped, or a file has none.
-// `node tests/interop/run.mjs quota reload` runs only those; ENGINES="chromium webkit" selects browsers.
+// Runs the test files of this folder, two at a time, on the package in pkg/: most of them wait for something half of the
+// time. Shows what each printed when it is done and, at the end, each file's seconds. Exits 1 when a test fails, is skipped, or a
+// file has none. `node tests/interop/run.mjs quota reload` runs only those; ENGINES="chromium webkit" selects browsers; LANES=1 runs
+// one after the other.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -15,18 +16,23 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const PATIENCE = 5 * 60 * 1000; // for one test: a promise that never settles must not hang the run
+const files = all.filter((f) => wanted.length === 0 || wanted.includes(f.replace('.test.mjs', '')));
+const lanes = Math.min(Number(process.env.LANES ?? 2), files.length);
 
-/** Runs one file; its output goes on to ours as it comes. */
+/** Runs one file. Its output goes on to ours as it comes if it is alone, and when it is done if it is not. */
 function run(file) {
   const args = ['--test', '--test-reporter=spec', `--test-timeout=${PATIENCE}`, path.join(folder, file)];
   const started = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
-  child.stdout.on('data', (data) => {
-    output += data;
-    process.stdout.write(data);
-  });
+  const show = (text) => {
+    output += text;
+    if (lanes === 1) process.stdout.write(text);
+  };
+  show(`\n--- ${file}\n`);
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', show);
   return new Promise((resolve) => child.on('close', (code) => {
+    if (lanes > 1) process.stdout.write(output);
     const count = (what) => Number(output.match(new RegExp(`^ℹ ${what} (\\d+)$`, 'm'))?.[1] ?? 0);
     const counts = Object.fromEntries(['pass', 'fail', 'cancelled', 'skipped', 'todo'].map((what) => [what, count(what)]));
     const { pass, ...others } = counts;
@@ -36,10 +42,10 @@ function run(file) {
 }
 
 const results = [];
-for (const file of all.filter((f) => wanted.length === 0 || wanted.includes(f.replace('.test.mjs', '')))) {
-  console.log(`\n--- ${file}`);
-  results.push(await run(file));
-}
+const queue = [...files];
+await Promise.all(Array.from({ length: lanes }, async () => {
+  while (queue.length > 0) results.push(await run(queue.shift()));
+}));
 console.log(`\n${'file'.padEnd(22)} seconds`);
 for (const { file, ok, counts, seconds } of results) {
   const { pass, ...others } = counts;

@@ -28,6 +28,8 @@ use slices::{Free, Slices};
 const FOLDER: &str = "tfpersist";
 /// Buffers that are on their way while the next shard is made.
 const BEHIND: usize = 4;
+/// Files that are being forced to the disk while more are written: a disk that fails is noticed soon.
+const AHEAD: usize = 6;
 /// Milliseconds that a failed save waits for its files to be gone; what is left then is swept some day.
 const PATIENCE: u32 = 3000;
 
@@ -46,7 +48,7 @@ pub struct Writer {
     names: Vec<String>,
     sent: VecDeque<Sent>,
     /// The files that others are forcing to the disk.
-    flushing: Vec<Promise>,
+    flushing: VecDeque<Promise>,
     /// Buffers on their way.
     behind: usize,
     free: Free,
@@ -87,7 +89,7 @@ impl Writer {
         if apart {
             agent::others(); // mostly they are there when the first file is whole
         }
-        let (sent, flushing, names, free) = (VecDeque::new(), Vec::new(), Vec::new(), Free::kept());
+        let (sent, flushing, names, free) = (VecDeque::new(), VecDeque::new(), Vec::new(), Free::kept());
         let (url, flush) = (url.to_owned(), flush && !apart);
         Ok(Self { url, needed, bytes: 0, flush, apart, way, folder, names, sent, flushing, behind: 0, free })
     }
@@ -144,7 +146,7 @@ impl Writer {
         if let (Way::Agent(agent), Some(name)) = (&self.way, self.names.get(file)) {
             let flushed = agent::other(file).as_ref().unwrap_or(agent).flush(name);
             handled(&flushed);
-            self.flushing.push(flushed);
+            self.flushing.push_back(flushed);
         }
     }
 
@@ -161,9 +163,7 @@ impl Writer {
     /// As [`Writer::room`].
     pub async fn finish(&mut self, cx: &Context) -> Result<()> {
         self.wait(0, cx).await?;
-        let flushing = core::mem::take(&mut self.flushing).into_iter();
-        self.sent.extend(flushing.map(|written| Sent { count: 0, written, whole: None }));
-        self.wait(0, cx).await
+        self.wait_for_flushes(0, cx).await
     }
 
     /// Removes what was written, as far as that can be done soon.
@@ -186,23 +186,38 @@ impl Writer {
         while (self.behind > behind || behind == 0)
             && let Some(Sent { written, .. }) = self.sent.front()
         {
-            let buffers = match cx.settled(Ok(written.into())).await {
-                Ok(buffers) => js::items(&buffers),
-                Err(Failure::Thrown(cause)) => {
-                    cx.check()?;
-                    return Err(with_estimate(js::storage(&self.url, self.needed)(cause)).await);
-                }
-                Err(failure) => return Err(failure),
-            };
-            self.free.add(buffers);
+            let buffers = self.answer(written, cx).await?;
+            self.free.add(js::items(&buffers));
             if let Some(Sent { count, whole, .. }) = self.sent.pop_front() {
                 self.behind -= count;
                 if let Some(file) = whole {
                     self.flush_apart(file);
+                    self.wait_for_flushes(AHEAD, cx).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Waits until only so many files are being forced to the disk.
+    async fn wait_for_flushes(&mut self, ahead: usize, cx: &Context) -> Result<()> {
+        while self.flushing.len() > ahead
+            && let Some(flushed) = self.flushing.front()
+        {
+            self.answer(flushed, cx).await?;
+            self.flushing.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, promise: &Promise, cx: &Context) -> Result<JsValue> {
+        match cx.settled(Ok(promise.into())).await {
+            Err(Failure::Thrown(cause)) => {
+                cx.check()?;
+                Err(with_estimate(js::storage(&self.url, self.needed)(cause)).await)
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -286,7 +301,7 @@ fn remove_all(folder: &JsValue, names: &[String]) -> Promise {
 /// The folder of the pool; `None` where there is none and none is to be made.
 async fn folder(create: bool, url: &str, needed: u64) -> Result<Option<JsValue>> {
     let storage = js::global("navigator").map_or(JsValue::UNDEFINED, |navigator| js::get(&navigator, "storage"));
-    let why = "this browser has no origin private file system, or only for pages over https; use indexeddb://";
+    let why = "there is no origin private file system, or only for pages over https: use indexeddb://, in Node file://";
     if js::method(&storage, "getDirectory").is_none() {
         return Err(unsupported(why, None));
     }
