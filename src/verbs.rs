@@ -7,17 +7,23 @@ use js_sys::{Object, Promise};
 use wasm_bindgen::prelude::*;
 
 use crate::artifacts::Model;
-use crate::context::{Context, Taken};
+use crate::context::Context;
 use crate::error::Error;
-use crate::info::Info;
-use crate::js::{self, Failure, Result};
+use crate::js::{self, Result};
 use crate::quantized::{self, OPTION, Quantize};
 use crate::registry::{self, AnyStore};
 use crate::route::Route;
-use crate::store::{Entry, Store, Which, corrupt};
+use crate::store::{Entry, Store, Which};
+
+mod moves;
+mod verify;
+
+pub use moves::move_model;
+use verify::check_all;
+pub use verify::verify;
 
 #[cfg(feature = "transfers")]
-use crate::cache::open;
+use crate::{cache::open, context::Taken};
 
 #[cfg(not(feature = "transfers"))]
 async fn open(source: &Route, cx: &Context) -> Result<Model> {
@@ -136,96 +142,6 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
     Ok(models.into())
 }
 
-/// Reads all of them, one after the other; those that are gone meanwhile are left out.
-async fn check_all(rows: Vec<(AnyStore, Entry)>, cx: &Context) -> Result<Vec<(AnyStore, Entry)>> {
-    let bytes = |entry: &Entry| entry.info.map_or(0, |info| info.weight_bytes);
-    cx.expect(Some(rows.iter().fold(0, |sum, (_, entry)| sum.saturating_add(bytes(entry)))));
-    let mut checked_rows = Vec::new();
-    for (store, entry) in rows {
-        let read = bytes(&entry);
-        if entry.path.is_empty() {
-            checked_rows.push((store, entry)); // a whole store that cannot be listed
-            continue;
-        }
-        let row = match checked(&store, &entry.path, &cx.unseen()).await {
-            Ok(row) => row,
-            Err(failure) => {
-                cx.check()?;
-                Some(Entry { damage: Some(damage(failure, &store.url(&entry.path))), ..entry })
-            }
-        };
-        cx.advance(read, "read");
-        checked_rows.extend(row.map(|row| (store, row)));
-    }
-    cx.finish();
-    Ok(checked_rows)
-}
-
-/// `verify(url, options)`: the row of a listing, after everything that is stored has been read and checked.
-pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
-    let (store, path) = Route::to_store(url, &cx)?;
-    cx.is_thorough.set(true);
-    let row = checked(&store, &path, &cx).await?.ok_or_else(|| Error::NotFound { url: store.url(&path) })?;
-    cx.finish();
-    Ok(row.to_js().into())
-}
-
-/// The row of a model after all of it has been read; what a load would reject with is its damage. `None` when there is none.
-async fn checked(store: &AnyStore, path: &str, cx: &Context) -> Result<Option<Entry>> {
-    let (mut before, mut reads) = (None, 0);
-    loop {
-        reads += 1;
-        let outcome = read_all(store, path, cx).await;
-        cx.check()?;
-        // Looked at afterwards: before, it may have been another save's.
-        let Some(row) = store.row(path, cx).await? else { return Ok(None) };
-        let failure = match outcome {
-            Ok((saved, info)) => {
-                let info = row.info.filter(|info| Some(info.saved) == saved).or(info);
-                return Ok(Some(Entry { info, damage: None, ..row }));
-            }
-            Err(failure) => failure,
-        };
-        // Damage is what is still there when the same save is read again; a store's dates may be new at each look.
-        if before == Some(row.saved())
-            || reads == ATTEMPTS
-            || matches!(failure.error(), Some(Error::NotSupported { .. }))
-        {
-            return Ok(Some(Entry { damage: Some(damage(failure, &store.url(path))), ..row }));
-        }
-        before = Some(row.saved());
-    }
-}
-
-/// When it was saved, and its info, if it can be told.
-async fn read_all(store: &AnyStore, path: &str, cx: &Context) -> Result<(Option<f64>, Option<Info>)> {
-    cx.taken.set(Taken::Dropped);
-    let mut model = store.open(path, cx).await?;
-    let mut bytes = 0_u64;
-    let mut pull = model.begin(cx);
-    while let Some(piece) = pull.next(cx).await? {
-        // Looked at and dropped: a model may be larger than the memory.
-        bytes += u64::from(piece.length());
-        pull.release(&piece);
-    }
-    let info = model.header.info(bytes).ok();
-    Ok((model.saved, info.map(|info| info.saved_at(model.saved.unwrap_or(info.saved)))))
-}
-
-fn damage(failure: Failure, url: &str) -> Error {
-    match failure {
-        Failure::Known(known) if matches!(known.error, Error::NotFound { .. }) => {
-            corrupt(url, "model", "one, because it is listed", "none")
-        }
-        Failure::Known(known) => known.error,
-        Failure::Thrown(cause) => {
-            let (name, message) = js::words(&cause);
-            Error::Storage { url: url.to_owned(), why: format!("{name}: {message}") }
-        }
-    }
-}
-
 /// `copyModel(source, destination, options)`.
 pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::with(options, &[OPTION])?;
@@ -253,61 +169,6 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     }
     let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
     Ok(quantized::info_of(&saved))
-}
-
-/// `moveModel(source, destination, options)`.
-pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
-    let cx = Context::new(options)?;
-    let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
-    let is_same_store = source.scheme() == destination.scheme();
-    if is_same_store && source.is_same(&from, &to) {
-        return Err(Error::argument("destination", "it is the source itself").into());
-    }
-    let renamed = if is_same_store { source.rename(&from, &to, &cx).await? } else { None };
-    let moved = match renamed {
-        Some(info) => info,
-        None => move_between((&source, &from), (&destination, &to), &cx).await?,
-    };
-    cx.finish();
-    Ok(moved.to_js().into())
-}
-
-/// A path in a store.
-type Place<'a> = (&'a AnyStore, &'a str);
-
-/// Saves, reads back, compares, and only then removes; and begins again when the source has changed meanwhile.
-/// The signal is heard until the destination is committed: from then on the move is finished.
-async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
-    let quiet = cx.quiet();
-    cx.taken.set(Taken::InTurn);
-    for attempt in 0..ATTEMPTS {
-        let model = source.0.open(source.1, cx).await?;
-        let saved = model.saved;
-        let original = digest(source, cx).await?;
-        // From the second attempt on, what stands at the destination is ours.
-        let put_cx = if attempt == 0 { cx } else { &quiet };
-        let info = destination.0.put(destination.1, model, put_cx).await?;
-        let copied = digest(destination, &quiet).await?;
-        let is_unchanged = digest(source, &quiet).await? == original;
-        if is_unchanged && copied != original {
-            let url = destination.0.url(destination.1);
-            let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
-            let received = "something else: this store does not keep everything".to_owned();
-            return Err(Error::Corrupt { url, file: "model".into(), expected, received }.into());
-        }
-        if is_unchanged && source.0.remove(source.1, Which::SavedAt(saved), &quiet).await?.is_some() {
-            return Ok(info);
-        }
-    }
-    let why = "somebody saved to it again and again while it was moved; it is still there".to_owned();
-    Err(Error::Storage { url: source.0.url(source.1), why }.into())
-}
-
-/// A checksum of the model there.
-async fn digest((store, path): Place<'_>, cx: &Context) -> Result<String> {
-    let cx = cx.unseen();
-    cx.taken.set(Taken::Dropped);
-    store.open(path, &cx).await?.digest(&cx).await
 }
 
 /// `removeModel(url, options)`.

@@ -2,6 +2,7 @@
 //! `conformance!(name, "scheme")` makes one test of each function below.
 
 pub mod layout;
+pub mod managing;
 pub mod models;
 pub mod verbs;
 
@@ -12,24 +13,24 @@ use wasm_bindgen::prelude::*;
 macro_rules! conformance {
     ($store:ident, $scheme:literal, $setup:block) => {
         conformance!(@each $store, $scheme, $setup;
-            a_save_loads_as_it_was, weights_in_pieces_are_one, streamed_weights_are_stored, what_is_absent_stays_absent,
+            verbs: a_save_loads_as_it_was, weights_in_pieces_are_one, streamed_weights_are_stored, what_is_absent_stays_absent,
             a_save_tells_sizes_and_date, the_callers_model_is_untouched, a_stored_model_is_a_copy,
             overwriting_replaces_everything, overwrite_false_refuses, bad_models_are_refused_and_nothing_changes,
             bad_streams_are_refused_and_nothing_changes, unknown_options_are_refused,
-            listing_shows_what_is_there, verifying_tells_as_a_listing_does, any_path_works, what_is_missing_is_not_found, removing_removes_one,
-            copying_keeps_the_source, moving_leaves_no_source, moving_replaces_the_destination,
-            between_stores_models_stay_whole, the_same_place_twice_is_refused,
             an_abort_rejects_with_its_reason, an_abort_midway_leaves_the_old_model, progress_never_falls_and_ends_at_one,
-            saves_at_once_leave_one_whole_model);
+            saves_at_once_leave_one_whole_model;
+            managing: listing_shows_what_is_there, verifying_tells_as_a_listing_does, any_path_works,
+            what_is_missing_is_not_found, removing_removes_one, copying_keeps_the_source, moving_leaves_no_source,
+            moving_replaces_the_destination, between_stores_models_stay_whole, the_same_place_twice_is_refused);
     };
-    (@each $store:ident, $scheme:literal, $setup:block; $($test:ident),+ $(,)?) => {
+    (@each $store:ident, $scheme:literal, $setup:block; $($part:ident: $($test:ident),+);+) => {
         mod $store {
             use wasm_bindgen_test::wasm_bindgen_test;
-            $(#[wasm_bindgen_test]
+            $($(#[wasm_bindgen_test]
             async fn $test() {
                 $setup
-                crate::conformance::verbs::$test(&format!("{}://{}", $scheme, stringify!($test))).await;
-            })+
+                crate::conformance::$part::$test(&format!("{}://{}", $scheme, stringify!($test))).await;
+            })+)+
         }
     };
 }

@@ -1,0 +1,67 @@
+//! `moveModel`: the source is removed when the destination is known to hold the same.
+
+use wasm_bindgen::prelude::*;
+
+use super::ATTEMPTS;
+use crate::context::{Context, Taken};
+use crate::error::Error;
+use crate::info::Info;
+use crate::js::Result;
+use crate::registry::AnyStore;
+use crate::route::Route;
+use crate::store::{Store, Which};
+
+/// `moveModel(source, destination, options)`.
+pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
+    let cx = Context::new(options)?;
+    let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
+    let is_same_store = source.scheme() == destination.scheme();
+    if is_same_store && source.is_same(&from, &to) {
+        return Err(Error::argument("destination", "it is the source itself").into());
+    }
+    let renamed = if is_same_store { source.rename(&from, &to, &cx).await? } else { None };
+    let moved = match renamed {
+        Some(info) => info,
+        None => move_between((&source, &from), (&destination, &to), &cx).await?,
+    };
+    cx.finish();
+    Ok(moved.to_js().into())
+}
+
+/// A path in a store.
+type Place<'a> = (&'a AnyStore, &'a str);
+
+/// Saves, reads back, compares, and only then removes; and begins again when the source has changed meanwhile.
+/// The signal is heard until the destination is committed: from then on the move is finished.
+async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
+    let quiet = cx.quiet();
+    cx.taken.set(Taken::InTurn);
+    for attempt in 0..ATTEMPTS {
+        let model = source.0.open(source.1, cx).await?;
+        let saved = model.saved;
+        let original = digest(source, cx).await?;
+        // From the second attempt on, what stands at the destination is ours.
+        let put_cx = if attempt == 0 { cx } else { &quiet };
+        let info = destination.0.put(destination.1, model, put_cx).await?;
+        let copied = digest(destination, &quiet).await?;
+        let is_unchanged = digest(source, &quiet).await? == original;
+        if is_unchanged && copied != original {
+            let url = destination.0.url(destination.1);
+            let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
+            let received = "something else: this store does not keep everything".to_owned();
+            return Err(Error::Corrupt { url, file: "model".into(), expected, received }.into());
+        }
+        if is_unchanged && source.0.remove(source.1, Which::SavedAt(saved), &quiet).await?.is_some() {
+            return Ok(info);
+        }
+    }
+    let why = "somebody saved to it again and again while it was moved; it is still there".to_owned();
+    Err(Error::Storage { url: source.0.url(source.1), why }.into())
+}
+
+/// A checksum of the model there.
+async fn digest((store, path): Place<'_>, cx: &Context) -> Result<String> {
+    let cx = cx.unseen();
+    cx.taken.set(Taken::Dropped);
+    store.open(path, &cx).await?.digest(&cx).await
+}
