@@ -114,19 +114,18 @@ export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 export const sweep = async (options) => (await start('transfers')).sweep(options);
 
-/** A handler's options are those of both ways, and each refuses what only the other knows. */
-function without(options, ...names) {
-  if (typeof options !== 'object') return options;
-  const others = { ...options };
+/** A handler's options are those of both ways, and each refuses what only the other knows. What cannot be copied is refused as well. */
+const without = (options, ...names) => (typeof options === 'object' && look((given) => {
+  const others = Object.assign(Object.create(Object.getPrototypeOf(given)), given);
   for (const name of names) delete others[name];
   return others;
-}
+}, options)) || options;
 
 export const handler = (where, options) => {
   const picked = look(pick, where);
   return {
-    save: async (artifacts) => save(artifacts, where, without(options, 'verify', 'stream', 'joined')),
-    load: async () => load(picked ?? where, without(options, 'quantize')),
+    save: (artifacts) => save(artifacts, where, without(options, 'verify', 'stream', 'joined')),
+    load: () => load(picked ?? where, without(options, 'quantize')),
   };
 };
 
@@ -136,13 +135,14 @@ export const browserHTTPRequest = (url, options) => {
 };
 
 export const browserFiles = (files, options) => {
-  check(look(pick, files), 'files', 'it must be a list of files, a folder or a zip');
-  return { load: handler(files, options).load };
+  const picked = look(pick, files);
+  check(picked, 'files', 'it must be a list of files, a folder or a zip');
+  return { load: () => load(picked, options) };
 };
 
 export const objectStore = ({ sign, ...options }) => {
   check(typeof sign === 'function', 'sign', 'it must be a function that gives the URL of a file');
-  return { save: handler({ sign }, options).save };
+  return { save: (artifacts) => save(artifacts, { sign }, options) };
 };
 
 export const fromMemory = (artifacts) => ({ load: async () => artifacts });

@@ -498,7 +498,7 @@ export function handler(where: Source, options?: SaveOptions & QuantizeOptions &
  * `{ files: true }` as files of their own.
  * @example await save(model, browserHTTPRequest('https://host/upload', { method: 'PUT', headers: { authorization } }));
  */
-export function browserHTTPRequest(url: string, options?: SaveOptions & LoadOptions): Required<IOHandler>;
+export function browserHTTPRequest(url: string, options?: SaveOptions & QuantizeOptions & LoadOptions): Required<IOHandler>;
 export { browserHTTPRequest as http };
 
 /**
@@ -510,7 +510,7 @@ export { browserHTTPRequest as http };
 export function browserFiles(files: Files, options?: LoadOptions): Required<Pick<IOHandler, 'load'>>;
 
 /** Options of `objectStore`. */
-export interface ObjectStoreOptions extends Options, RequestOptions {
+export interface ObjectStoreOptions extends Options, RequestOptions, QuantizeOptions {
   /** Gives the URL to PUT a file of that name and size (bytes) to, or more of the request. */
   sign: (name: string, bytes: number) => SignedRequest | Promise<SignedRequest>;
   /** Bytes of a weight file at most; default 4 MiB. */

@@ -21,10 +21,6 @@ impl Quantize {
     }
 }
 
-pub fn info_of(saved: &JsValue) -> JsValue {
-    js::get(saved, "modelArtifactsInfo")
-}
-
 pub fn told(_: &JsValue, quantize: &Quantize) -> JsValue {
     match *quantize {}
 }

@@ -156,18 +156,6 @@ pub fn told(saved: &JsValue, plan: &Plan) -> JsValue {
     result.into()
 }
 
-/// The info of a SaveResult, and what was quantised. A copy, if there is something to add.
-pub fn info_of(saved: &JsValue) -> JsValue {
-    let info = js::get(saved, "modelArtifactsInfo");
-    let Some(quantized) = js::get_some(saved, RESULT) else { return info };
-    let told = Object::new();
-    if !info.is_object() || Object::try_assign(&told, info.unchecked_ref()).is_err() {
-        return info;
-    }
-    js::set(&told, RESULT, &quantized);
-    told.into()
-}
-
 fn sizes(original_bytes: u64, bytes: u64, max_error: f64) -> Object {
     let sizes = Object::new();
     js::set(&sizes, "bytes", &(bytes as f64).into());

@@ -58,9 +58,6 @@ fn to_load(options: &JsValue) -> Result<Context> {
 /// `is_streamed`: the weights as a stream, where the caller asks for it and who takes the model can.
 async fn load_artifacts(source: &JsValue, is_streamed: fn(&JsValue) -> bool, cx: &Context) -> Result<JsValue> {
     let wants_stream = cx.flag("stream")?;
-    if wants_stream && cx.flag("joined")? {
-        return Err(Error::argument("options.joined", "a stream has no one buffer").into());
-    }
     #[cfg(not(feature = "sharded"))]
     if wants_stream {
         return Err(js::needs_more());
@@ -168,7 +165,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
         cx.taken.set(Taken::InTurn);
     }
     let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
-    Ok(quantized::info_of(&saved))
+    Ok(info_of(&saved))
 }
 
 /// `removeModel(url, options)`.
@@ -202,6 +199,18 @@ async fn put(target: &Route, model: Model, quantize: Option<Quantize>, cx: &Cont
     };
     cx.finish();
     Ok(saved)
+}
+
+/// The info of a SaveResult, and what was quantised. A copy, if there is something to add.
+fn info_of(saved: &JsValue) -> JsValue {
+    let info = js::get(saved, "modelArtifactsInfo");
+    let Some(quantized) = js::get_some(saved, "quantized") else { return info };
+    let told = Object::new();
+    if info.is_object() && Object::try_assign(&told, info.unchecked_ref()).is_err() {
+        return info;
+    }
+    js::set(&told, "quantized", &quantized);
+    told.into()
 }
 
 /// The caller's model as artifacts: a `tf.Model` saves itself into a handler of ours, anything else is taken as artifacts.

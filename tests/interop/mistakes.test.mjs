@@ -5,7 +5,7 @@ import { plain, print } from '../lib/artifacts.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import * as tfpersist from '../../pkg/node.js';
 
-const { browserFiles, browserHTTPRequest, copyModel, load, loadModel, save, listModels } = tfpersist;
+const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, objectStore, save, listModels } = tfpersist;
 const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
 
 test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
@@ -40,6 +40,23 @@ test('options that the target of a save does not look at', async () => {
   const { code, message } = await refusal(save(model, 'http://127.0.0.1:9/', { overwrite: false }));
   assert.deepEqual([code, /^what is no store cannot save with overwrite: false/.test(message)], ['ERR_NOT_SUPPORTED', true]);
   assert.deepEqual(Object.keys(await listModels('memory://m')), []);
+});
+
+test("a handler's options are those of both ways; one that goes one way refuses the other's; what cannot be read is refused", async () => {
+  const model = plain('m', 1, 4);
+  const { files } = publishPlain(400, 200);
+  const picked = files.map(([name, bytes]) => new File([bytes], name));
+  assert.equal((await refusal(browserFiles(picked, { quantize: 'uint8' }).load())).argument, 'options.quantize');
+  assert.equal((await refusal(objectStore({ sign: () => assert.fail(), verify: true }).save(model))).argument, 'options.verify');
+  const unreadable = Object.defineProperty({}, 'overwrite', { enumerable: true, get() { throw new RangeError('no'); } });
+  for (const options of [unreadable, 'overwrite', { overwite: true }]) {
+    for (const way of [() => handler('memory://h', options).save(model), () => handler('memory://h', options).load()]) {
+      assert.equal((await refusal(way())).code, 'ERR_INVALID_ARGUMENT');
+    }
+  }
+  const inherited = handler('memory://h', Object.create({ overwrite: false }));
+  await inherited.save(model);
+  assert.equal((await refusal(inherited.save(plain('other', 1, 4)))).code, 'ERR_ALREADY_EXISTS');
 });
 
 test('URLs that are almost one', async () => {

@@ -15,10 +15,10 @@ if (unknown.length > 0) {
   console.error(`no such test file: ${unknown.join(', ')}; there are: ${all.map((f) => f.replace('.test.mjs', '')).join(', ')}`);
   process.exit(2);
 }
-const PATIENCE = 5 * 60 * 1000; // for one test: a promise that never settles must not hang the run
 const files = all.filter((f) => wanted.length === 0 || wanted.includes(f.replace('.test.mjs', '')));
 // Who writes the fault table does it alone: its files share it.
-const lanes = process.env.UPDATE ? 1 : Math.min(Number(process.env.LANES ?? 2), files.length);
+const lanes = process.env.UPDATE ? 1 : Math.min(Math.max(1, Math.trunc(Number(process.env.LANES ?? 2)) || 1), files.length);
+const PATIENCE = lanes * 5 * 60 * 1000; // for a file: a promise that never settles must not hang the run
 
 /** Runs one file. Its output goes on to ours as it comes if it is alone, and when it is done if it is not. */
 function run(file) {
@@ -30,6 +30,7 @@ function run(file) {
     output += text;
     if (lanes === 1) process.stdout.write(text);
   };
+  if (lanes > 1) console.log(`... ${file}`); // which one hung, if one does
   show(`\n--- ${file}\n`);
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', show);
   return new Promise((resolve) => child.on('close', (code) => {
@@ -47,6 +48,7 @@ const queue = [...files];
 await Promise.all(Array.from({ length: lanes }, async () => {
   while (queue.length > 0) results.push(await run(queue.shift()));
 }));
+results.sort((a, b) => files.indexOf(a.file) - files.indexOf(b.file));
 console.log(`\n${'file'.padEnd(22)} seconds`);
 for (const { file, ok, counts, seconds } of results) {
   const { pass, ...others } = counts;

@@ -158,7 +158,7 @@ test('several files are one ArrayBuffer each, with `joined` one in all; a stream
       plain: lengths((await load(url)).weightData), joined: lengths((await load(url, { joined: true })).weightData),
       prints: await Promise.all([...twice, await load(url), await load(url, { joined: true })].map(T.print)),
       refused: [
-        await code(() => load(url, { stream: 'yes' })), await code(() => load(url, { joined: 1 })), await code(() => load(url, { stream: true, joined: true })),
+        await code(() => load(url, { stream: 'yes' })), await code(() => load(url, { joined: 1 })),
         await code(() => save(twice[0], 'memory://m', { stream: true })), await code(() => save(twice[0], 'memory://m', { joined: true })),
       ],
     };
@@ -166,7 +166,7 @@ test('several files are one ArrayBuffer each, with `joined` one in all; a stream
   assert.deepEqual(found.plain, [[true, 300], [true, 300], [true, 300], [true, 100]]);
   assert.deepEqual(found.joined, [true, 1000]);
   assert.deepEqual(found.prints, Array(4).fill(await print(artifacts)));
-  assert.deepEqual(found.refused, ['options.stream', 'options.joined', 'options.joined', 'options.stream', 'options.joined']);
+  assert.deepEqual(found.refused, ['options.stream', 'options.joined', 'options.stream', 'options.joined']);
 });
 
 test('who reads slowly is not read ahead for: no more of the body is taken than was asked for, and a cancelled stream ends the request', async () => {
