@@ -40,14 +40,12 @@ const rustflags = [...parents].sort().map((dir) => `--remap-path-prefix=${dir}=d
 const builds = { [name]: ['--no-default-features'], [`${name}_transfers`]: ['--no-default-features', '--features=transfers'], [`${name}_node`]: [] };
 /** The larger ones hash what they store, which SIMD makes half as long; every engine that has OPFS has it. */
 const SIMD = ['-C', 'target-feature=+simd128'];
-const builtAs = (build) => path.join(meta.target_directory, 'package', `${build}.wasm`);
+/** Each has a folder of its own: in one, cargo would compile again whatever the last build had other flags or features for. */
+const folderOf = (build) => path.join(meta.target_directory, 'package', build);
+const builtAs = (build) => path.join(folderOf(build), target, 'release', `${name}.wasm`);
 for (const [build, features] of Object.entries(builds)) {
-  const isSmall = build === name;
-  // Each set of flags has a folder of its own: in one, cargo would compile everything again whenever they change.
-  const folder = path.join(meta.target_directory, isSmall ? 'package' : 'package-simd');
-  run('cargo', ['build', '--release', '--lib', '--target', target, '--target-dir', folder, ...features],
-    { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...(isSmall ? [] : SIMD)].join('\x1f') } });
-  fs.copyFileSync(path.join(folder, target, 'release', `${name}.wasm`), builtAs(build));
+  run('cargo', ['build', '--release', '--lib', '--target', target, '--target-dir', folderOf(build), ...features],
+    { env: { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...rustflags, ...(build === name ? [] : SIMD)].join('\x1f') } });
 }
 
 // --- nothing to do? -------------------------------------------------------------------------------
