@@ -1,5 +1,5 @@
-// Runs the test files of this folder, two at a time, on the package in pkg/: most of them wait for something half of the
-// time. Shows what each printed when it is done and, at the end, each file's seconds. Exits 1 when a test fails, is skipped, or a
+// Runs the test files of this folder, two at a time, on the package in pkg/: one alone leaves a quarter of two cores idle, or
+// more. Shows what each printed when it is done and, at the end, each file's seconds. Exits 1 when a test fails, is skipped, or a
 // file has none. `node tests/interop/run.mjs quota reload` runs only those; ENGINES="chromium webkit" selects browsers; LANES=1 runs
 // one after the other.
 import { spawn } from 'node:child_process';
