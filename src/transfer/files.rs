@@ -1,5 +1,7 @@
 //! Files that a person chose, dropped or unpacked: the model JSON is found by its content, the weights by their names.
 
+use std::collections::HashSet;
+
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 
@@ -173,17 +175,39 @@ async fn heads(picked: &[Picked], cx: &Context) -> Result<Vec<JsValue>> {
     Ok(heads)
 }
 
-/// The one model JSON, its path, and all other files.
-async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
-    let mut found: Vec<(ModelJson, String)> = Vec::new();
-    let mut others = Vec::new();
-    let heads = heads(&picked, cx).await?;
-    for (file, head) in picked.into_iter().zip(heads) {
+/// The model JSONs among files, each with its path.
+type Found = Vec<(ModelJson, String)>;
+
+/// Looks into each of these files, and sorts it to where it belongs.
+async fn sort(
+    files: Vec<Picked>,
+    found: &mut Found,
+    others: &mut Vec<Picked>,
+    is_loose: bool,
+    cx: &Context,
+) -> Result<()> {
+    let heads = heads(&files, cx).await?;
+    for (file, head) in files.into_iter().zip(heads) {
         match file.model_json(&head, is_loose, cx).await? {
             Some(json) => found.push((json, file.path)),
             None => others.push(file),
         }
     }
+    Ok(())
+}
+
+/// The one model JSON, its path, and all other files.
+async fn find_json(picked: Vec<Picked>, is_loose: bool, cx: &Context) -> Result<(ModelJson, String, Vec<Picked>)> {
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    let (likely, rest) = picked.into_iter().partition(|file| file.path.ends_with(".json"));
+    sort(likely, &mut found, &mut others, is_loose, cx).await?;
+    // What a model names as its weights need not be looked at: there may be many, and it takes as long as a second reading.
+    let paths = found.iter().flat_map(|(json, _)| json.groups()).flat_map(|group| &group.paths);
+    let named: HashSet<&str> = paths.map(|path| base_name(path)).collect();
+    let (weights, rest): (Vec<_>, _) =
+        rest.into_iter().partition(|file: &Picked| named.contains(base_name(&file.path)));
+    others.extend(weights);
+    sort(rest, &mut found, &mut others, is_loose, cx).await?;
     match found.len() {
         1 => {
             let (json, path) = found.remove(0);
