@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { launchPersistent } from '../../tests/lib/chromium.mjs';
+import { launchPersistent, unwatched } from '../../tests/lib/chromium.mjs';
 import { rowOf } from '../../www/bench/run.mjs';
 import { measureMemory } from './memory.mjs';
 import { serveBench } from './server.mjs';
@@ -28,6 +28,7 @@ async function openPage(context, url, settle) {
   await page.exposeFunction('settle', () => settle({ context, page }));
   await page.goto(url);
   await page.waitForFunction('globalThis.bench');
+  await unwatched(page);
   return page;
 }
 

@@ -1,6 +1,6 @@
 // Peak memory of a page's own process: the kernel counts it (VmHWM), from the moment at which we set it back.
 import fs from 'node:fs';
-import { processes } from '../../tests/lib/chromium.mjs';
+import { processes, unwatched } from '../../tests/lib/chromium.mjs';
 
 const KB = 1024;
 const MB = 2 ** 20;
@@ -26,6 +26,7 @@ async function freshPage(context, url) {
   await page.goto(url);
   for (const other of old.filter((each) => each !== page)) await other.close();
   await page.waitForFunction('globalThis.bench');
+  await unwatched(page);
   return page;
 }
 

@@ -1,7 +1,7 @@
 //! A file from a server, piece by piece: gone on with where it broke off, begun again when it became another one.
 
-use js_sys::{Array, JSON, Object, Promise, Uint8Array};
-use wasm_bindgen::JsValue;
+use js_sys::{ArrayBuffer, JSON, Object, Uint8Array};
+use wasm_bindgen::prelude::*;
 
 use super::request::{Refused, Requests, header, validator};
 use crate::error::Error;
@@ -9,14 +9,15 @@ use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
+/// Bytes that are read in one go.
+const ROOM: u64 = 256 << 10;
+
 /// A file on its way. When it is dropped before its end, nobody waits for the rest.
 pub struct Download {
     url: String,
     is_binary: bool,
     /// What has come of it.
     pub file: Received,
-    /// The answer to its first request, when that was sent ahead.
-    begun: Option<host::Host<JsValue>>,
     body: Body,
     /// Tries that brought nothing new.
     tries: u64,
@@ -28,7 +29,7 @@ pub struct Download {
 
 /// What a download does next.
 pub enum Step {
-    /// More bytes, and how many of them never came before.
+    /// More bytes, and how many of them never came before. They are lent: what comes next may be read into their buffer.
     Piece(Uint8Array, u64),
     /// It begins again from its start: what came so far may have been another file.
     Restart,
@@ -40,7 +41,7 @@ pub enum Step {
 enum Body {
     /// There is none yet, or it broke off.
     None,
-    Reader(JsValue),
+    Reader(Reader),
     /// What a caller's own fetchFunc gives may have no stream.
     Whole(Uint8Array),
     /// It was read to its end.
@@ -51,21 +52,7 @@ impl Download {
     /// Nothing is sent yet.
     pub fn new(url: &str, is_binary: bool) -> Self {
         let (url, file, body) = (url.to_owned(), Received::default(), Body::None);
-        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0, has_given: false }
-    }
-
-    /// Sends the request, so that the answer is on its way when it is asked for.
-    ///
-    /// # Errors
-    /// [`Error::InvalidUrl`].
-    pub fn begin(&mut self, requests: &Requests) -> Result<()> {
-        let begun = requests.begin(&self.url, self.is_binary, &|_| ())?;
-        // Perhaps nobody comes to ask: then nobody shall be told of an unhandled rejection.
-        if let Ok(promise) = &begun {
-            let _ = Promise::all_settled(&Array::of1(promise));
-        }
-        self.begun = Some(begun);
-        Ok(())
+        Self { url, is_binary, file, body, tries: 0, before: 0, has_given: false }
     }
 
     /// Goes on: tries again after failures that may pass, and from the last byte where the server lets us.
@@ -93,12 +80,9 @@ impl Download {
         if matches!(self.body, Body::None) && self.connect(requests).await? {
             return Ok(Step::Restart);
         }
-        let piece = match &self.body {
+        let piece = match &mut self.body {
             Body::Reader(reader) => {
-                let read = requests.cx.settled(host::call(reader, "read", &[])).await;
-                let read = read.map_err(|failure| requests.broken(&self.url, failure))?;
-                let is_done = js::get(&read, "done").is_truthy();
-                (!is_done).then(|| js::bytes(&js::get(&read, "value")).unwrap_or_default())
+                reader.read(requests).await.map_err(|failure| requests.broken(&self.url, failure))?
             }
             Body::Whole(bytes) => Some(bytes.clone()),
             Body::None | Body::Over => None,
@@ -132,10 +116,7 @@ impl Download {
                     js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
                 }
             };
-            let response = match self.begun.take() {
-                Some(begun) => requests.answer(&self.url, begun).await?,
-                None => requests.send(&self.url, self.is_binary, &set_headers).await?,
-            };
+            let response = requests.send(&self.url, self.is_binary, &set_headers).await?;
             let status = js::get(&response, "status");
             let is_part = status == 206.0;
             if range.is_some() && (status == 416.0 || (is_part && !file.goes_on_with(&response))) {
@@ -159,7 +140,7 @@ impl Download {
 
     fn close(&mut self) {
         if let Body::Reader(reader) = &self.body {
-            weights::cancel(reader);
+            weights::cancel(&reader.reader);
         }
         self.body = Body::None;
     }
@@ -174,11 +155,67 @@ impl Drop for Download {
 impl Body {
     async fn of(response: &JsValue, url: &str, requests: &Requests) -> core::result::Result<Self, Refused> {
         if let Some(body) = js::get_some(response, "body") {
-            let reader = host::call(&body, "getReader", &[]);
-            return reader.map(Body::Reader).map_err(|cause| requests.broken(url, js::thrown(cause)));
+            return Reader::of(&body).map(Body::Reader).map_err(|cause| requests.broken(url, js::thrown(cause)));
         }
         let whole = requests.cx.settled(whole_body(response)).await.map_err(|failure| requests.broken(url, failure))?;
         Ok(Body::Whole(as_bytes(&whole).map_err(js::thrown)?))
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// To tell a real one from what only has its methods.
+    type ReadableStream;
+
+    /// A reader of such a stream, by names that are not made anew for each piece.
+    type StreamReader;
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &StreamReader, into: &JsValue) -> host::Host<JsValue>;
+
+    /// What it gives.
+    type Read;
+    #[wasm_bindgen(method, getter, catch)]
+    fn done(this: &Read) -> host::Host<JsValue>;
+    #[wasm_bindgen(method, getter, catch)]
+    fn value(this: &Read) -> host::Host<JsValue>;
+}
+
+/// Of a body, piece by piece.
+struct Reader {
+    reader: StreamReader,
+    /// Where a body of bytes is read into, again and again: what an engine makes of each piece otherwise it collects late, and it takes longer.
+    room: Option<ArrayBuffer>,
+}
+
+impl Reader {
+    fn of(body: &JsValue) -> host::Host<Self> {
+        let options = Object::new();
+        js::set(&options, "mode", &"byob".into());
+        // Not each body is one of bytes: WebKit has none, and who calls may give any stream.
+        if body.is_instance_of::<ReadableStream>()
+            && let Ok(room) = js::allocate(ROOM)
+            && let Ok(reader) = host::call(body, "getReader", &[&options])
+        {
+            return Ok(Self { reader: reader.unchecked_into(), room: Some(room) });
+        }
+        Ok(Self { reader: host::call(body, "getReader", &[])?.unchecked_into(), room: None })
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn read(&mut self, requests: &Requests) -> Result<Option<Uint8Array>> {
+        let into = self.room.take().map(|room| js::view(&room)).transpose()?;
+        let read = self.reader.read(&into.as_ref().into());
+        let read: Read = requests.cx.settled(read).await?.unchecked_into();
+        if read.done().map_err(js::thrown)?.is_truthy() {
+            return Ok(None);
+        }
+        let piece = read.value().map_err(js::thrown)?;
+        if into.is_none() {
+            return Ok(js::bytes(&piece).or_else(|| Some(Uint8Array::default())));
+        }
+        let piece: Uint8Array = piece.unchecked_into(); // the engine's own
+        self.room = Some(piece.buffer());
+        Ok(Some(piece))
     }
 }
 

@@ -80,7 +80,7 @@ impl Laid {
             }
             _ => {
                 self.split();
-                self.pieces.push(piece.clone());
+                self.pieces.push(js::slice(piece, 0, piece.length())?);
             }
         }
         Ok(())

@@ -58,7 +58,7 @@ impl From<Failure> for Refused {
 impl Drop for Requests {
     fn drop(&mut self) {
         if !self.is_kept.get() {
-            abort(&self.controller, &JsValue::UNDEFINED);
+            self.stop();
         }
     }
 }
@@ -112,6 +112,11 @@ impl Requests {
         self.is_kept.set(true);
     }
 
+    /// Aborts those that still run.
+    pub fn stop(&self) {
+        abort(&self.controller, &JsValue::UNDEFINED);
+    }
+
     /// Sends one request. `change` sets what is its own in the RequestInit.
     ///
     /// # Errors
@@ -122,37 +127,19 @@ impl Requests {
         is_binary: bool,
         change: &dyn Fn(&Object),
     ) -> core::result::Result<JsValue, Refused> {
-        self.answer(url, self.begin(url, is_binary, change)?).await
-    }
-
-    /// Sends one request, whose answer is not awaited yet.
-    ///
-    /// # Errors
-    /// [`Error::InvalidUrl`].
-    pub fn begin(&self, url: &str, is_binary: bool, change: &dyn Fn(&Object)) -> Result<host::Host<JsValue>> {
         if self.is_global {
             check(url)?;
         }
         let init = Object::assign(&Object::new(), &self.init);
         js::set(&init, "signal", &js::get(&self.controller, "signal"));
         change(&init);
-        if !is_binary {
-            return Ok(self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init));
-        }
         let details = Object::new();
         js::set(&details, "isBinary", &JsValue::TRUE);
-        Ok(self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details))
-    }
-
-    /// Awaits the answer of a request.
-    ///
-    /// # Errors
-    /// As [`Requests::send`].
-    pub async fn answer(&self, url: &str, begun: host::Host<JsValue>) -> core::result::Result<JsValue, Refused> {
-        match self.cx.settled(begun).await {
-            Ok(response) => Ok(response),
-            Err(failure) => Err(self.broken(url, failure)),
-        }
+        let sent = match is_binary {
+            true => self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details),
+            false => self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init),
+        };
+        self.cx.settled(sent).await.map_err(|failure| self.broken(url, failure))
     }
 
     /// The caller's abort, or else a failure of the network, which may pass.
