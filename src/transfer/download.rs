@@ -9,9 +9,6 @@ use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
-/// Bytes that are read in one go.
-const ROOM: u64 = 256 << 10;
-
 /// A file on its way. When it is dropped before its end, nobody waits for the rest.
 pub struct Download {
     url: String,
@@ -155,7 +152,9 @@ impl Drop for Download {
 impl Body {
     async fn of(response: &JsValue, url: &str, requests: &Requests) -> core::result::Result<Self, Refused> {
         if let Some(body) = js::get_some(response, "body") {
-            return Reader::of(&body).map(Body::Reader).map_err(|cause| requests.broken(url, js::thrown(cause)));
+            return Reader::of(&body, requests)
+                .map(Body::Reader)
+                .map_err(|cause| requests.broken(url, js::thrown(cause)));
         }
         let whole = requests.cx.settled(whole_body(response)).await.map_err(|failure| requests.broken(url, failure))?;
         Ok(Body::Whole(as_bytes(&whole).map_err(js::thrown)?))
@@ -188,12 +187,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn of(body: &JsValue) -> host::Host<Self> {
+    fn of(body: &JsValue, requests: &Requests) -> host::Host<Self> {
         let options = Object::new();
         js::set(&options, "mode", &"byob".into());
         // Not each body is one of bytes: WebKit has none, and who calls may give any stream.
         if body.is_instance_of::<ReadableStream>()
-            && let Ok(room) = js::allocate(ROOM)
+            && let Ok(room) = requests.room()
             && let Ok(reader) = host::call(body, "getReader", &[&options])
         {
             return Ok(Self { reader: reader.unchecked_into(), room: Some(room) });
@@ -206,14 +205,17 @@ impl Reader {
         let into = self.room.take().map(|room| js::view(&room)).transpose()?;
         let read = self.reader.read(&into.as_ref().into());
         let read: Read = requests.cx.settled(read).await?.unchecked_into();
-        if read.done().map_err(js::thrown)?.is_truthy() {
+        let is_done = read.done().map_err(js::thrown)?.is_truthy();
+        let value = read.value().map_err(js::thrown)?;
+        if into.is_none() {
+            return Ok((!is_done).then(|| js::bytes(&value).unwrap_or_default()));
+        }
+        // The engine's own, with the same buffer in it; only of a cancelled stream there is none.
+        let Ok(piece) = value.dyn_into::<Uint8Array>() else { return Ok(None) };
+        if is_done {
+            requests.give_room(piece.buffer());
             return Ok(None);
         }
-        let piece = read.value().map_err(js::thrown)?;
-        if into.is_none() {
-            return Ok(js::bytes(&piece).or_else(|| Some(Uint8Array::default())));
-        }
-        let piece: Uint8Array = piece.unchecked_into(); // the engine's own
         self.room = Some(piece.buffer());
         Ok(Some(piece))
     }

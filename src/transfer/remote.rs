@@ -18,9 +18,9 @@ use crate::shard::{self, Group};
 use crate::weights::{Flow, Next, Remote, Spent};
 
 /// Bytes that are handed on in one go, at most; of each file that is read so many wait for their turn.
-const BLOCK: u64 = 4 << 20;
+const BLOCK: u64 = 1 << 20;
 /// Files that are read at once.
-const LANES: usize = 6;
+const LANES: usize = 4;
 
 /// The weight files of a model, to be fetched when they are wanted.
 pub struct Files {

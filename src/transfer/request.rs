@@ -1,8 +1,8 @@
 //! Requests to a server: sent, tried again, and ended when nobody wants their answers any more.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
-use js_sys::{Date, Function, Math, Object};
+use js_sys::{ArrayBuffer, Date, Function, Math, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::context::{Context, OnAbort};
@@ -20,6 +20,9 @@ const PASSING: [u16; 7] = [408, 425, 429, 500, 502, 503, 504];
 /// Characters that an error shows of what a server said.
 const SHOWN: u32 = 300;
 
+/// Bytes of an answer that are read in one go.
+const ROOM: u64 = 256 << 10;
+
 /// The requests of one call. When it is dropped, those that still run are aborted.
 pub struct Requests {
     /// The call's.
@@ -31,6 +34,8 @@ pub struct Requests {
     controller: JsValue,
     is_kept: Cell<bool>,
     retries: u64,
+    /// Where answers were read into.
+    rooms: RefCell<Vec<ArrayBuffer>>,
     _stop: Option<OnAbort>,
 }
 
@@ -93,6 +98,7 @@ impl Requests {
             controller,
             is_kept: Cell::new(false),
             retries: cx.number("retries", 0)?.unwrap_or(retries),
+            rooms: RefCell::default(),
             _stop: stop,
             cx: cx.shared(),
         })
@@ -110,6 +116,19 @@ impl Requests {
     /// For a success whose answers the caller will read.
     pub fn keep(&self) {
         self.is_kept.set(true);
+    }
+
+    /// Where an answer is read into.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is no memory.
+    pub(super) fn room(&self) -> Result<ArrayBuffer> {
+        self.rooms.borrow_mut().pop().map_or_else(|| js::allocate(ROOM), Ok)
+    }
+
+    /// Takes it back, for another answer.
+    pub(super) fn give_room(&self, room: ArrayBuffer) {
+        self.rooms.borrow_mut().push(room);
     }
 
     /// Aborts those that still run.
