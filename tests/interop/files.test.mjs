@@ -116,6 +116,18 @@ for (const engine of ENGINES) {
       assert.deepEqual(theirs, { modelTopology: expected.modelTopology });
     });
 
+    test('weights that read like a model JSON are weights, once a model has named them', async () => {
+      const [found, expected] = await page.evaluate(async () => {
+        const { load } = await T.library('tfpersist');
+        const text = JSON.stringify({ modelTopology: {}, weightsManifest: [] });
+        const weights = [{ name: 'w', shape: [text.length], dtype: 'bool' }];
+        const json = JSON.stringify({ modelTopology: {}, weightsManifest: [{ paths: ['w'], weights }] });
+        const { weightData } = await load([new File([text], 'w'), new File([json], 'm.json')]);
+        return [await new Blob([weightData].flat()).text(), text];
+      });
+      assert.equal(found, expected);
+    });
+
     test('progress: each file by its name, never falling, at the end exactly 1', async () => {
       for (const way of ['File[]', 'FileSystemDirectoryHandle'].filter((one) => has(engine, one))) {
         const rows = await page.evaluate(async ({ way, rows }) => {

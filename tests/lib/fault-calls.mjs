@@ -84,6 +84,7 @@ export const CALLS = [
   { on: 'Response.prototype', call: ['arrayBuffer', 'text', 'json', 'blob'], promise: true },
   { on: 'ReadableStream.prototype', call: ['getReader'] },
   { on: 'ReadableStreamDefaultReader.prototype', call: ['read', 'cancel'], promise: true },
+  { on: 'ReadableStreamBYOBReader.prototype', call: ['read', 'cancel'], promise: true },
   { on: 'Headers.prototype', call: ['set'], label: ([name]) => name },
   { on: 'StorageManager.prototype', call: ['estimate', 'persist', 'persisted'], promise: true },
   { on: 'StorageManager.prototype', call: ['getDirectory'], promise: true },
