@@ -11,6 +11,7 @@ use crate::js::{self, Result};
 use crate::model_json;
 use crate::url::ModelUrl;
 
+mod body;
 pub mod download;
 pub mod downloads;
 pub mod files;

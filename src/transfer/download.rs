@@ -1,11 +1,11 @@
 //! A file from a server, piece by piece: gone on with where it broke off, begun again when it became another one.
 
-use js_sys::{ArrayBuffer, JSON, Object, Uint8Array};
-use wasm_bindgen::prelude::*;
+use js_sys::{Object, Uint8Array};
+use wasm_bindgen::JsValue;
 
+use super::body::Body;
 use super::request::{Refused, Requests, header, validator};
 use crate::error::Error;
-use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
@@ -34,17 +34,6 @@ pub enum Step {
     End,
 }
 
-/// Of a response.
-enum Body {
-    /// There is none yet, or it broke off.
-    None,
-    Reader(Reader),
-    /// What a caller's own fetchFunc gives may have no stream.
-    Whole(Uint8Array),
-    /// It was read to its end.
-    Over,
-}
-
 impl Download {
     /// Nothing is sent yet.
     pub fn new(url: &str, is_binary: bool) -> Self {
@@ -61,7 +50,7 @@ impl Download {
             match self.step(requests).await {
                 Ok(step) => return Ok(step),
                 Err(refused) => {
-                    self.close();
+                    self.body = Body::None;
                     if self.file.most > self.before {
                         self.tries = 0;
                     } else {
@@ -77,17 +66,7 @@ impl Download {
         if matches!(self.body, Body::None) && self.connect(requests).await? {
             return Ok(Step::Restart);
         }
-        let piece = match &mut self.body {
-            Body::Reader(reader) => {
-                reader.read(requests).await.map_err(|failure| requests.broken(&self.url, failure))?
-            }
-            Body::Whole(bytes) => Some(bytes.clone()),
-            Body::None | Body::Over => None,
-        };
-        if !matches!(self.body, Body::Reader(_)) || piece.is_none() {
-            self.body = Body::Over;
-        }
-        match piece {
+        match self.body.next(&self.url, requests).await? {
             Some(piece) => {
                 let new = self.file.count(&piece);
                 self.has_given = true;
@@ -133,91 +112,6 @@ impl Download {
             self.body = Body::of(&response, &self.url, requests).await?;
             return Ok(self.has_given && file.bytes == 0);
         }
-    }
-
-    fn close(&mut self) {
-        if let Body::Reader(reader) = &self.body {
-            weights::cancel(&reader.reader);
-        }
-        self.body = Body::None;
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-impl Body {
-    async fn of(response: &JsValue, url: &str, requests: &Requests) -> core::result::Result<Self, Refused> {
-        if let Some(body) = js::get_some(response, "body") {
-            return Reader::of(&body, requests)
-                .map(Body::Reader)
-                .map_err(|cause| requests.broken(url, js::thrown(cause)));
-        }
-        let whole = requests.cx.settled(whole_body(response)).await.map_err(|failure| requests.broken(url, failure))?;
-        Ok(Body::Whole(as_bytes(&whole).map_err(js::thrown)?))
-    }
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// To tell a real one from what only has its methods.
-    type ReadableStream;
-
-    /// A reader of such a stream, by names that are not made anew for each piece.
-    type StreamReader;
-    #[wasm_bindgen(method, catch)]
-    fn read(this: &StreamReader, into: &JsValue) -> host::Host<JsValue>;
-
-    /// What it gives.
-    type Read;
-    #[wasm_bindgen(method, getter, catch)]
-    fn done(this: &Read) -> host::Host<JsValue>;
-    #[wasm_bindgen(method, getter, catch)]
-    fn value(this: &Read) -> host::Host<JsValue>;
-}
-
-/// Of a body, piece by piece.
-struct Reader {
-    reader: StreamReader,
-    /// Where a body of bytes is read into, again and again: what an engine makes of each piece otherwise it collects late, and it takes longer.
-    room: Option<ArrayBuffer>,
-}
-
-impl Reader {
-    fn of(body: &JsValue, requests: &Requests) -> host::Host<Self> {
-        let options = Object::new();
-        js::set(&options, "mode", &"byob".into());
-        // Not each body is one of bytes: WebKit has none, and who calls may give any stream.
-        if body.is_instance_of::<ReadableStream>()
-            && let Ok(room) = requests.room()
-            && let Ok(reader) = host::call(body, "getReader", &[&options])
-        {
-            return Ok(Self { reader: reader.unchecked_into(), room: Some(room) });
-        }
-        Ok(Self { reader: host::call(body, "getReader", &[])?.unchecked_into(), room: None })
-    }
-
-    /// The next bytes; `None` at the end.
-    async fn read(&mut self, requests: &Requests) -> Result<Option<Uint8Array>> {
-        let into = self.room.take().map(|room| js::view(&room)).transpose()?;
-        let read = self.reader.read(&into.as_ref().into());
-        let read: Read = requests.cx.settled(read).await?.unchecked_into();
-        let is_done = read.done().map_err(js::thrown)?.is_truthy();
-        let value = read.value().map_err(js::thrown)?;
-        if into.is_none() {
-            return Ok((!is_done).then(|| js::bytes(&value).unwrap_or_default()));
-        }
-        // The engine's own, with the same buffer in it; only of a cancelled stream there is none.
-        let Ok(piece) = value.dyn_into::<Uint8Array>() else { return Ok(None) };
-        if is_done {
-            requests.give_room(piece.buffer());
-            return Ok(None);
-        }
-        self.room = Some(piece.buffer());
-        Ok(Some(piece))
     }
 }
 
@@ -286,23 +180,4 @@ impl Received {
             }
         }
     }
-}
-
-/// Bytes, a text or a JSON value as bytes.
-fn as_bytes(body: &JsValue) -> host::Host<Uint8Array> {
-    match js::bytes(body) {
-        Some(bytes) => Ok(bytes),
-        None if body.is_string() => host::encode(body),
-        None => host::encode(&JSON::stringify(body)?.into()),
-    }
-}
-
-/// The body of a response that has no stream.
-fn whole_body(response: &JsValue) -> host::Host<JsValue> {
-    for name in ["arrayBuffer", "text", "json"] {
-        if js::method(response, name).is_some() {
-            return host::call(response, name, &[]);
-        }
-    }
-    Ok(JsValue::UNDEFINED)
 }

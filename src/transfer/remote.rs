@@ -1,11 +1,12 @@
 //! The weight files of a server as a stream: several requests at once, the bytes in turn, and none that could be of two versions.
 
-use core::cell::RefCell;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::Poll;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::JsValue;
+use js_sys::Uint8Array;
 
 use super::download::{Download, Received, Step};
 use super::http::{RETRIES, Shard, check};
@@ -64,31 +65,31 @@ struct Reading {
     sizes: Vec<u64>,
 }
 
-/// A file of which a block is read, whoever waits for it.
+/// A file, and the block of it that is read, or waits for its turn.
 struct Lane {
-    is_read: Promise,
-    outcome: Rc<RefCell<Option<Block>>>,
+    reading: Pin<Box<dyn Future<Output = Block>>>,
+    block: Option<Block>,
 }
 
 /// A block of a file, `None` at its end; and the file, which goes on.
 type Block = (OneVersion, Result<Option<Uint8Array>>);
 
 impl Lane {
-    fn read(mut file: OneVersion, run: &Rc<Run>) -> Self {
-        let (outcome, run) = (Rc::new(RefCell::new(None)), run.clone());
-        let place = outcome.clone();
-        let is_read = js::promise(async move {
+    fn of(mut file: OneVersion, run: &Rc<Run>) -> Self {
+        let run = run.clone();
+        let reading = Box::pin(async move {
             let block = file.block(&run).await;
-            place.replace(Some((file, block)));
-            Ok(JsValue::UNDEFINED)
+            (file, block)
         });
-        Self { is_read, outcome }
+        Self { reading, block: None }
     }
-}
 
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.run.requests.stop();
+    fn poll(&mut self, task: &mut core::task::Context) {
+        if self.block.is_none()
+            && let Poll::Ready(block) = self.reading.as_mut().poll(task)
+        {
+            self.block = Some(block);
+        }
     }
 }
 
@@ -97,20 +98,19 @@ impl Flow for Reading {
         &self.run.spent
     }
 
-    fn next<'a>(&'a mut self, cx: &'a Context) -> Next<'a> {
-        Box::pin(self.read(cx))
+    fn next<'a>(&'a mut self, _: &'a Context) -> Next<'a> {
+        Box::pin(self.read())
     }
 }
 
 impl Reading {
-    async fn read(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
+    async fn read(&mut self) -> Result<Option<Uint8Array>> {
         loop {
             self.begin();
-            let Some(lane) = self.begun.front() else { return Ok(None) };
-            cx.settled(Ok(lane.is_read.clone().into())).await?;
-            let Some((file, block)) = self.begun.pop_front().and_then(|lane| lane.outcome.take()) else { continue };
+            let Some((file, block)) = poll_fn(|task| self.poll(task)).await else { return Ok(None) };
+            self.begun.pop_front();
             if let Some(block) = block? {
-                self.begun.push_front(Lane::read(file, &self.run));
+                self.begun.push_front(Lane::of(file, &self.run));
                 return Ok(Some(block));
             }
             self.sizes.push(file.handed);
@@ -118,11 +118,20 @@ impl Reading {
         }
     }
 
+    /// All go on; the first one's block is waited for.
+    fn poll(&mut self, task: &mut core::task::Context) -> Poll<Option<Block>> {
+        self.begun.iter_mut().for_each(|lane| lane.poll(task));
+        match self.begun.front_mut().map(|lane| lane.block.take()) {
+            Some(None) => Poll::Pending,
+            block => Poll::Ready(block.flatten()),
+        }
+    }
+
     fn begin(&mut self) {
         while self.begun.len() < self.lanes
             && let Some(shard) = self.run.files.shards.get(self.next)
         {
-            self.begun.push_back(Lane::read(OneVersion::of(shard), &self.run));
+            self.begun.push_back(Lane::of(OneVersion::of(shard), &self.run));
             self.next += 1;
         }
     }

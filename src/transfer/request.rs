@@ -63,7 +63,7 @@ impl From<Failure> for Refused {
 impl Drop for Requests {
     fn drop(&mut self) {
         if !self.is_kept.get() {
-            self.stop();
+            abort(&self.controller, &JsValue::UNDEFINED);
         }
     }
 }
@@ -129,11 +129,6 @@ impl Requests {
     /// Takes it back, for another answer.
     pub(super) fn give_room(&self, room: ArrayBuffer) {
         self.rooms.borrow_mut().push(room);
-    }
-
-    /// Aborts those that still run.
-    pub fn stop(&self) {
-        abort(&self.controller, &JsValue::UNDEFINED);
     }
 
     /// Sends one request. `change` sets what is its own in the RequestInit.
