@@ -161,9 +161,6 @@ impl Context {
     /// What the function threw, what the promise rejects with, or the signal's reason.
     pub async fn settled(&self, outcome: core::result::Result<JsValue, JsValue>) -> Result<JsValue> {
         let work = outcome.and_then(|value| js::resolve(&value)).map_err(js::thrown)?;
-        if self.signal.is_none() {
-            return JsFuture::from(work).await.map_err(js::thrown);
-        }
         let mut stop = None;
         let aborted = Promise::new(&mut |_, reject| {
             stop = self.on_abort(move |reason| {

@@ -34,7 +34,12 @@ impl Body {
         Ok(Self::Whole(as_bytes(&whole).map_err(js::thrown)?))
     }
 
-    /// The next bytes, `None` at the end. They are lent: what comes next may be read into their buffer.
+    /// Whether the bytes that it gave last are lent.
+    pub fn is_lent(&self) -> bool {
+        matches!(self, Self::Reader(Reader { room: Some(_), .. }))
+    }
+
+    /// The next bytes, `None` at the end. They may be lent: what comes next may be read into their buffer.
     ///
     /// # Errors
     /// That it broke off; the signal's reason.
@@ -57,10 +62,7 @@ impl Body {
 
 #[wasm_bindgen]
 extern "C" {
-    /// To tell a real one from what only has its methods.
-    type ReadableStream;
-
-    /// A reader of such a stream, by names that are not made anew for each piece.
+    /// A reader of a stream, by names that are not made anew for each piece.
     type StreamReader;
     #[wasm_bindgen(method, catch)]
     fn read(this: &StreamReader, into: &JsValue) -> Host<JsValue>;
@@ -83,14 +85,13 @@ pub struct Reader {
 
 impl Reader {
     fn of(body: &JsValue, requests: &Requests) -> Host<Self> {
-        let options = Object::new();
-        js::set(&options, "mode", &"byob".into());
-        // Not each stream is one of bytes: WebKit's are not, and who calls may give any.
-        if body.is_instance_of::<ReadableStream>()
-            && let Ok(room) = requests.room()
-            && let Ok(reader) = host::call(body, "getReader", &[&options])
-        {
-            return Ok(Self { reader: reader.unchecked_into(), room: Some(room), is_over: false });
+        if let Some(room) = requests.room() {
+            let options = Object::new();
+            js::set(&options, "mode", &"byob".into());
+            match host::call(body, "getReader", &[&options]) {
+                Ok(reader) => return Ok(Self { reader: reader.unchecked_into(), room: Some(room), is_over: false }),
+                Err(_) => requests.give_room(room), // not each stream is one of bytes: WebKit's are not
+            }
         }
         Ok(Self { reader: host::call(body, "getReader", &[])?.unchecked_into(), room: None, is_over: false })
     }
@@ -104,12 +105,12 @@ impl Reader {
         if into.is_none() {
             return Ok((!self.is_over).then(|| js::bytes(&value).unwrap_or_default()));
         }
-        // The engine's own, with the same buffer in it; only of a stream that was cancelled there is none.
-        let Ok(piece) = value.dyn_into::<Uint8Array>() else { return Ok(None) };
+        let piece = js::bytes(&value); // only of a stream that was cancelled there is none
         if self.is_over {
-            requests.give_room(piece.buffer());
+            piece.into_iter().for_each(|piece| requests.give_room(piece.buffer()));
             return Ok(None);
         }
+        let piece = piece.unwrap_or_default();
         self.room = Some(piece.buffer());
         Ok(Some(piece))
     }

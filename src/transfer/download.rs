@@ -1,11 +1,12 @@
 //! A file from a server, piece by piece: gone on with where it broke off, begun again when it became another one.
 
-use js_sys::{Object, Uint8Array};
+use js_sys::{Array, Object, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::body::Body;
 use super::request::{Refused, Requests, header, validator};
 use crate::error::Error;
+use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
@@ -15,6 +16,8 @@ pub struct Download {
     is_binary: bool,
     /// What has come of it.
     pub file: Received,
+    /// The answer to its first request, when that was sent ahead.
+    begun: Option<host::Host<JsValue>>,
     body: Body,
     /// Tries that brought nothing new.
     tries: u64,
@@ -26,7 +29,7 @@ pub struct Download {
 
 /// What a download does next.
 pub enum Step {
-    /// More bytes, and how many of them never came before. They are lent: what comes next may be read into their buffer.
+    /// More bytes, and how many of them never came before. They may be lent: see [`Download::own`].
     Piece(Uint8Array, u64),
     /// It begins again from its start: what came so far may have been another file.
     Restart,
@@ -38,7 +41,29 @@ impl Download {
     /// Nothing is sent yet.
     pub fn new(url: &str, is_binary: bool) -> Self {
         let (url, file, body) = (url.to_owned(), Received::default(), Body::None);
-        Self { url, is_binary, file, body, tries: 0, before: 0, has_given: false }
+        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0, has_given: false }
+    }
+
+    /// Sends the request, so that the answer is on its way when it is asked for.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`].
+    pub fn begin(&mut self, requests: &Requests) -> Result<()> {
+        let begun = requests.begin(&self.url, self.is_binary, &|_| ())?;
+        // Perhaps nobody comes to ask: then nobody shall be told of an unhandled rejection.
+        if let Ok(promise) = &begun {
+            let _ = Promise::all_settled(&Array::of1(promise));
+        }
+        self.begun = Some(begun);
+        Ok(())
+    }
+
+    /// A piece, for who keeps it: a copy, where what comes next would be read into it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there is no memory.
+    pub fn own(&self, piece: Uint8Array) -> Result<Uint8Array> {
+        if self.body.is_lent() { js::slice(&piece, 0, piece.length()) } else { Ok(piece) }
     }
 
     /// Goes on: tries again after failures that may pass, and from the last byte where the server lets us.
@@ -92,7 +117,10 @@ impl Download {
                     js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
                 }
             };
-            let response = requests.send(&self.url, self.is_binary, &set_headers).await?;
+            let response = match self.begun.take() {
+                Some(begun) => requests.answer(&self.url, begun).await?,
+                None => requests.send(&self.url, self.is_binary, &set_headers).await?,
+            };
             let status = js::get(&response, "status");
             let is_part = status == 206.0;
             if range.is_some() && (status == 416.0 || (is_part && !file.goes_on_with(&response))) {

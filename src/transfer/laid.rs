@@ -25,7 +25,7 @@ impl Requests {
             match download.next(self).await? {
                 Step::Restart => laid = Laid::default(),
                 Step::Piece(piece, new) => {
-                    laid.push(&piece, &room, &download.file)?;
+                    laid.push(piece, &room, &download)?;
                     watch(&download.file, new)?;
                 }
                 Step::End => return Ok((core::mem::take(&mut download.file), laid.finish())),
@@ -66,21 +66,21 @@ struct Laid {
 }
 
 impl Laid {
-    fn push(&mut self, piece: &Uint8Array, room: &Room, file: &Received) -> Result<()> {
+    fn push(&mut self, piece: Uint8Array, room: &Room, download: &Download) -> Result<()> {
         if self.bytes == 0
             && self.pieces.is_empty()
-            && let Some(room) = room.of(file)
+            && let Some(room) = room.of(&download.file)
         {
             self.whole = Some(js::view(&js::allocate(room)?)?);
         }
         match &self.whole {
             Some(whole) if piece.length() <= whole.length() - self.bytes => {
-                js::copy_into(whole, piece, self.bytes)?;
+                js::copy_into(whole, &piece, self.bytes)?;
                 self.bytes += piece.length();
             }
             _ => {
                 self.split();
-                self.pieces.push(js::slice(piece, 0, piece.length())?);
+                self.pieces.push(download.own(piece)?);
             }
         }
         Ok(())

@@ -1,8 +1,5 @@
-//! The weight files of a server as a stream: several requests at once, the bytes in turn, and none that could be of two versions.
+//! The weight files of a server as a stream: one after the other, a few requests ahead, and no bytes that could be of two versions.
 
-use core::future::poll_fn;
-use core::pin::Pin;
-use core::task::Poll;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -14,14 +11,12 @@ use super::request::Requests;
 use crate::context::{Context, FileProgress};
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::js::{self, Failure, Result};
+use crate::js::Result;
 use crate::shard::{self, Group};
-use crate::weights::{Flow, Next, Remote, Spent};
+use crate::weights::{Flow, Next, Remote};
 
-/// Bytes that are handed on in one go, at most; of each file that is read so many wait for their turn.
-const BLOCK: u64 = 1 << 20;
-/// Files that are read at once.
-const LANES: usize = 4;
+/// Files that are asked for before the one that is read has ended: what comes of them waits in the sockets.
+const AHEAD: usize = 2;
 
 /// The weight files of a model, to be fetched when they are wanted.
 pub struct Files {
@@ -39,109 +34,69 @@ pub struct Source(pub Rc<Files>);
 impl Remote for Source {
     fn open(&self) -> Result<Box<dyn Flow>> {
         let requests = Requests::new(&self.0.cx, RETRIES)?;
-        let lanes = self.0.cx.lanes()?.min(LANES);
-        let run = Run { files: self.0.clone(), requests, spent: Spent::default() };
-        Ok(Box::new(Reading { run: Rc::new(run), lanes, next: 0, begun: VecDeque::new(), sizes: Vec::new() }))
+        let (begun, sizes) = (VecDeque::new(), Vec::new());
+        Ok(Box::new(Reading { files: self.0.clone(), next: 0, begun, sizes, requests }))
     }
-}
-
-/// What all files that are read have in common.
-struct Run {
-    files: Rc<Files>,
-    requests: Requests,
-    spent: Spent,
 }
 
 /// Files that are being read.
 struct Reading {
-    run: Rc<Run>,
-    /// How many of them at once.
-    lanes: usize,
+    files: Rc<Files>,
     /// The first file that was not asked for.
     next: usize,
-    /// Those that were: the first of them is handed on.
-    begun: VecDeque<Lane>,
+    /// Those that were: the first of them is read.
+    begun: VecDeque<OneVersion>,
     /// The bytes of those that have been read.
     sizes: Vec<u64>,
-}
-
-/// A file, and the block of it that is read, or waits for its turn.
-struct Lane {
-    reading: Pin<Box<dyn Future<Output = Block>>>,
-    block: Option<Block>,
-}
-
-/// A block of a file, `None` at its end; and the file, which goes on.
-type Block = (OneVersion, Result<Option<Uint8Array>>);
-
-impl Lane {
-    fn of(mut file: OneVersion, run: &Rc<Run>) -> Self {
-        let run = run.clone();
-        let reading = Box::pin(async move {
-            let block = file.block(&run).await;
-            (file, block)
-        });
-        Self { reading, block: None }
-    }
-
-    fn poll(&mut self, task: &mut core::task::Context) {
-        if self.block.is_none()
-            && let Poll::Ready(block) = self.reading.as_mut().poll(task)
-        {
-            self.block = Some(block);
-        }
-    }
+    requests: Requests,
 }
 
 impl Flow for Reading {
-    fn spent(&self) -> &Spent {
-        &self.run.spent
-    }
-
-    fn next<'a>(&'a mut self, _: &'a Context) -> Next<'a> {
-        Box::pin(self.read())
+    fn next<'a>(&'a mut self, cx: &'a Context) -> Next<'a> {
+        Box::pin(self.read(cx))
     }
 }
 
 impl Reading {
-    async fn read(&mut self) -> Result<Option<Uint8Array>> {
+    async fn read(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
         loop {
-            self.begin();
-            let Some((file, block)) = poll_fn(|task| self.poll(task)).await else { return Ok(None) };
-            self.begun.pop_front();
-            if let Some(block) = block? {
-                self.begun.push_front(Lane::of(file, &self.run));
-                return Ok(Some(block));
-            }
-            self.sizes.push(file.handed);
-            self.check_group(file.shard.group)?;
+            self.ask_ahead()?;
+            let files = self.files.clone();
+            let at = self.sizes.len();
+            let (Some(current), Some(shard)) = (self.begun.front_mut(), files.shards.get(at)) else { return Ok(None) };
+            let Some(piece) = current.next(&self.requests).await? else {
+                self.sizes.push(current.handed);
+                self.begun.pop_front();
+                self.check_group(shard.group)?;
+                continue;
+            };
+            let file = &current.download.file;
+            check(shard, files.groups.get(shard.group).and_then(|group| group.bytes), file)?;
+            let total = shard.bytes.or(file.length);
+            let progress = FileProgress { name: shard.url.clone(), loaded: current.handed, total };
+            cx.advance_file(&progress, u64::from(piece.length()), "read");
+            return Ok(Some(piece));
         }
     }
 
-    /// All go on; the first one's block is waited for.
-    fn poll(&mut self, task: &mut core::task::Context) -> Poll<Option<Block>> {
-        self.begun.iter_mut().for_each(|lane| lane.poll(task));
-        match self.begun.front_mut().map(|lane| lane.block.take()) {
-            Some(None) => Poll::Pending,
-            block => Poll::Ready(block.flatten()),
-        }
-    }
-
-    fn begin(&mut self) {
-        while self.begun.len() < self.lanes
-            && let Some(shard) = self.run.files.shards.get(self.next)
+    fn ask_ahead(&mut self) -> Result<()> {
+        while self.begun.len() <= AHEAD
+            && let Some(shard) = self.files.shards.get(self.next)
         {
-            self.begun.push_back(Lane::of(OneVersion::of(shard), &self.run));
+            let mut download = Download::new(&shard.url, true);
+            download.begin(&self.requests)?;
+            self.begun.push_back(OneVersion::of(download, &shard.url));
             self.next += 1;
         }
+        Ok(())
     }
 
     /// When the last file of a group is through: which of them are too long or too short.
     fn check_group(&self, group: usize) -> Result<()> {
-        let shards = self.run.files.shards.iter().zip(&self.sizes);
+        let shards = self.files.shards.iter().zip(&self.sizes);
         let sizes = shards.filter(|(shard, _)| shard.group == group).map(|(shard, size)| Some((&shard.url[..], *size)));
         let sizes: Vec<_> = sizes.collect();
-        let Some(group) = self.run.files.groups.get(group).filter(|group| group.paths.len() == sizes.len()) else {
+        let Some(group) = self.files.groups.get(group).filter(|group| group.paths.len() == sizes.len()) else {
             return Ok(());
         };
         let problems = shard::problems(core::slice::from_ref(group), &sizes);
@@ -153,9 +108,7 @@ impl Reading {
 /// are left out then.
 struct OneVersion {
     download: Download,
-    shard: Shard,
-    /// Of what was read, that which had no room in the last block.
-    rest: Option<Uint8Array>,
+    url: String,
     /// Bytes that were handed on, and their checksum where nothing else tells one version from another.
     handed: u64,
     digest: Digest,
@@ -166,48 +119,9 @@ struct OneVersion {
 }
 
 impl OneVersion {
-    fn of(shard: &Shard) -> Self {
-        let (download, digest) = (Download::new(&shard.url, true), Digest::default());
-        Self { download, shard: shard.clone(), rest: None, handed: 0, digest, version: None, repeated: None }
-    }
-
-    /// The next bytes, as many as a block has room for; `None` at the end.
-    async fn block(&mut self, run: &Run) -> Result<Option<Uint8Array>> {
-        let mut block: Option<Uint8Array> = None;
-        let mut filled = 0;
-        while block.as_ref().is_none_or(|block| filled < block.length()) {
-            let Some(piece) = self.piece(run).await? else { break };
-            let block = match &block {
-                Some(block) => block,
-                None => block.insert(Spent::room(Some(&run.spent), self.room(&piece))?),
-            };
-            let count = piece.length().min(block.length() - filled);
-            js::copy_into(block, &piece.subarray(0, count), filled)?;
-            filled += count;
-            self.rest = (count < piece.length()).then(|| piece.subarray(count, piece.length()));
-        }
-        Ok(block.map(|block| block.subarray(0, filled)))
-    }
-
-    /// How large a block has to be: what is left, when the server has said how much there is.
-    fn room(&self, first: &Uint8Array) -> u64 {
-        let first = u64::from(first.length());
-        let left = self.file().promised.map(|all| all.saturating_add(first).saturating_sub(self.handed));
-        left.map_or(BLOCK, |left| left.clamp(first.min(BLOCK), BLOCK))
-    }
-
-    /// The next bytes, checked and counted.
-    async fn piece(&mut self, run: &Run) -> Result<Option<Uint8Array>> {
-        if let Some(rest) = self.rest.take() {
-            return Ok(Some(rest));
-        }
-        let Some(piece) = self.next(&run.requests).await? else { return Ok(None) };
-        let (file, shard) = (self.file(), &self.shard);
-        check(shard, run.files.groups.get(shard.group).and_then(|group| group.bytes), file)?;
-        let total = shard.bytes.or(file.length);
-        let progress = FileProgress { name: shard.url.clone(), loaded: self.handed, total };
-        run.files.cx.advance_file(&progress, u64::from(piece.length()), "read");
-        Ok(Some(piece))
+    fn of(download: Download, url: &str) -> Self {
+        let (url, digest) = (url.to_owned(), Digest::default());
+        Self { download, url, handed: 0, digest, version: None, repeated: None }
     }
 
     async fn next(&mut self, requests: &Requests) -> Result<Option<Uint8Array>> {
@@ -219,6 +133,7 @@ impl OneVersion {
                 Step::Piece(piece, _) => {
                     let piece = self.without_repeated(piece)?;
                     if piece.length() > 0 {
+                        let piece = self.download.own(piece)?;
                         return self.hand_on(piece).map(Some);
                     }
                 }
@@ -264,9 +179,9 @@ impl OneVersion {
         &self.download.file
     }
 
-    fn another(&self) -> Failure {
+    fn another(&self) -> crate::js::Failure {
         let expected = format!("the file of which {} bytes have been handed on already", self.handed);
         let received = "another one: it has changed on the server meanwhile".to_owned();
-        Error::Checksum { file: self.shard.url.clone(), expected, received }.into()
+        Error::Checksum { file: self.url.clone(), expected, received }.into()
     }
 }

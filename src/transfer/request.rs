@@ -118,12 +118,11 @@ impl Requests {
         self.is_kept.set(true);
     }
 
-    /// Where an answer is read into.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] when there is no memory.
-    pub(super) fn room(&self) -> Result<ArrayBuffer> {
-        self.rooms.borrow_mut().pop().map_or_else(|| js::allocate(ROOM), Ok)
+    /// Where an answer is read into; `None` for those of a caller's own `fetchFunc`: a stream of bytes that is no host's need not end for
+    /// who reads it so.
+    pub(super) fn room(&self) -> Option<ArrayBuffer> {
+        let known = self.is_global.then(|| self.rooms.borrow_mut().pop())?;
+        known.or_else(|| js::allocate(ROOM).ok())
     }
 
     /// Takes it back, for another answer.
@@ -141,19 +140,37 @@ impl Requests {
         is_binary: bool,
         change: &dyn Fn(&Object),
     ) -> core::result::Result<JsValue, Refused> {
+        self.answer(url, self.begin(url, is_binary, change)?).await
+    }
+
+    /// Sends one request, whose answer is not awaited yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`].
+    pub fn begin(&self, url: &str, is_binary: bool, change: &dyn Fn(&Object)) -> Result<host::Host<JsValue>> {
         if self.is_global {
             check(url)?;
         }
         let init = Object::assign(&Object::new(), &self.init);
         js::set(&init, "signal", &js::get(&self.controller, "signal"));
         change(&init);
+        if !is_binary {
+            return Ok(self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init));
+        }
         let details = Object::new();
         js::set(&details, "isBinary", &JsValue::TRUE);
-        let sent = match is_binary {
-            true => self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details),
-            false => self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init),
-        };
-        self.cx.settled(sent).await.map_err(|failure| self.broken(url, failure))
+        Ok(self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details))
+    }
+
+    /// Awaits the answer of a request.
+    ///
+    /// # Errors
+    /// As [`Requests::send`].
+    pub async fn answer(&self, url: &str, begun: host::Host<JsValue>) -> core::result::Result<JsValue, Refused> {
+        match self.cx.settled(begun).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Err(self.broken(url, failure)),
+        }
     }
 
     /// The caller's abort, or else a failure of the network, which may pass.
