@@ -196,7 +196,7 @@ test('who reads slowly is not read ahead for: no more of the body is taken than 
   files.files.delete('large/group1-shard1of1.bin');
 });
 
-test('of many files, two are asked for ahead; a stream that is cancelled while it waits ends them all', async () => {
+test('of many files, four are read at once; a stream that is cancelled while it waits ends them all', async () => {
   put('many', 8 * MB, MB);
   const done = await page.evaluate(async (base) => {
     const { load } = await T.library('tfpersist');
@@ -211,7 +211,7 @@ test('of many files, two are asked for ahead; a stream that is cancelled while i
   }, files.url);
   assert.equal(done, true);
   await until('all requests have ended', () => weightsOf('many').every((row) => row.ended));
-  assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3']);
+  assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3', '4']);
 });
 
 for (const mood of ['drop', 'once', 'dated', 'elsewhere', 'out-once']) {
@@ -297,3 +297,34 @@ test('a cache in opfs: a second load takes the weights from there, whole or as a
   assert.deepEqual(found, Array(3).fill(await print(artifacts)));
   assert.equal(weightsOf('cached').filter((row) => row.method === 'GET').length, 3);
 });
+
+for (const [shard, options] of [[MB, {}], [MB + 4, {}], [MB - 4, { concurrency: 1 }], [4000, { concurrency: 3 }]]) {
+  test(`a stream of files of ${shard} bytes, ${JSON.stringify(options)}`, async () => {
+    const artifacts = put('edges', 5 * shard - 8, shard);
+    const { value, error } = await streamed('edges', 'plain', options);
+    assert.equal(error, undefined);
+    assert.equal(value, await print(artifacts));
+  });
+}
+
+for (const [to, options] of [['opfs://broken', {}], ['indexeddb://broken', { layout: 'sharded' }]]) {
+  test(`a copy to ${to} of many files over connections that drop: the same bit by bit, and reading is told of`, async () => {
+    const artifacts = put('broken', 40 * MB, 4 * MB);
+    const found = await page.evaluate(async ({ base, to, options }) => {
+      const { copyModel, load, removeModel, listModels } = await T.library('tfpersist');
+      const url = `${base}/plain/broken/model.json`;
+      const rows = [];
+      for (const more of [{}, { stream: true }]) {
+        const phases = new Set();
+        await copyModel(url, to, { ...options, ...more, weightPathPrefix: `${base}/drop/broken/`, onProgress: (_, { phase }) => phases.add(phase) });
+        rows.push([await T.print(await load(to)), phases.has('read')]);
+        await removeModel(to);
+      }
+      const weightUrlConverter = (path, { index }) => `${base}/plain/broken/${index === 2 ? 'none.bin' : path}`;
+      const { error } = await T.attempt(() => copyModel(url, to, { ...options, weightUrlConverter }));
+      return { rows, code: error?.code, left: Object.keys(await listModels(to)) };
+    }, { base: files.url, to, options });
+    const expected = await print(artifacts);
+    assert.deepEqual(found, { rows: [[expected, true], [expected, true]], code: 'ERR_HTTP_STATUS', left: [] });
+  });
+}
