@@ -101,7 +101,7 @@ impl OneVersion {
     }
 
     fn another(&self) -> Failure {
-        let expected = format!("the file of which {} bytes have been handed on already", self.handed);
+        let expected = format!("the file of which {} bytes have been read already", self.handed);
         let received = "another one: it has changed on the server meanwhile".to_owned();
         Error::Checksum { file: self.shard.url.clone(), expected, received }.into()
     }
