@@ -39,7 +39,9 @@ impl OneVersion {
     /// As [`Download::next`]; [`Error::Checksum`] when it has become another file.
     pub async fn next(&mut self, requests: &Requests) -> Result<Option<Uint8Array>> {
         if let Some(rest) = self.rest.take() {
-            return Ok(Some(rest));
+            // It may be of a caller's own fetchFunc.
+            let gone = || Error::argument("weightData", "a buffer was transferred away while it was read").into();
+            return if rest.length() > 0 { Ok(Some(rest)) } else { Err(gone()) };
         }
         loop {
             match self.download.next(requests).await? {

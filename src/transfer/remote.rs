@@ -25,15 +25,29 @@ const BLOCK: u64 = 1 << 20;
 const LANES: usize = 4;
 /// Milliseconds after which a block is handed on that is not full.
 const PATIENCE: u32 = 100;
+/// So many times nothing came of the file whose turn it is: then the others let go of the connection.
+const STALLED: u32 = 50;
 
 /// The weight files of a model, to be fetched when they are wanted.
 pub struct Files {
     /// In turn.
-    pub shards: Vec<Shard>,
+    shards: Vec<Shard>,
     /// What they are to be.
-    pub groups: Vec<Group>,
+    groups: Vec<Group>,
+    /// How many of them are read at once.
+    lanes: usize,
     /// Of the call that they are for.
-    pub cx: Context,
+    cx: Context,
+}
+
+impl Files {
+    /// None is asked for yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a `concurrency` that is no whole number from 1.
+    pub fn new(shards: Vec<Shard>, groups: Vec<Group>, cx: Context) -> Result<Self> {
+        Ok(Self { shards, groups, lanes: cx.lanes()?.min(LANES), cx })
+    }
 }
 
 /// The same, so that it can be begun more than once.
@@ -42,15 +56,15 @@ pub struct Source(pub Rc<Files>);
 impl Remote for Source {
     fn open(&self) -> Result<Box<dyn Flow>> {
         let requests = Requests::new(&self.0.cx, RETRIES)?;
-        let lanes = self.0.cx.lanes()?.min(LANES);
         let run = Run { files: self.0.clone(), requests, spent: Spent::default() };
         Ok(Box::new(Reading {
             run: Rc::new(run),
-            lanes,
+            lanes: self.0.lanes,
             next: 0,
             begun: VecDeque::new(),
             sizes: Vec::new(),
             loaded: 0,
+            waited: 0,
         }))
     }
 }
@@ -75,6 +89,8 @@ struct Reading {
     sizes: Vec<u64>,
     /// Bytes of the first that were handed on.
     loaded: u64,
+    /// How many times nothing has come of it.
+    waited: u32,
 }
 
 /// A file of which a block is read, or waits for its turn.
@@ -170,24 +186,34 @@ impl Flow for Reading {
     }
 
     fn next<'a>(&'a mut self, cx: &'a Context) -> Next<'a> {
-        Box::pin(self.read(cx))
+        Box::pin(async {
+            let read = self.read(cx).await;
+            if read.is_err() {
+                self.begun.clear(); // what comes after it must not take its place
+                self.lanes = 0;
+            }
+            read
+        })
     }
 }
 
 impl Reading {
     async fn read(&mut self, cx: &Context) -> Result<Option<Uint8Array>> {
         loop {
+            cx.check()?;
             self.begin();
             let read = self.wait().await;
             let Some(lane) = self.begun.front() else { return Ok(None) };
             let total = lane.block.borrow().total;
             let Some((file, outcome)) = read else {
                 let part = lane.block.borrow_mut().part()?;
-                return Ok(part.map(|part| self.hand_on(part, total, cx)));
+                if let Some(part) = part {
+                    return Ok(Some(self.hand_on(part, total, cx)));
+                }
+                self.wait_alone();
+                continue;
             };
-            if outcome.is_err() {
-                self.lanes = 0; // what comes after it must not take its place
-            }
+            self.waited = 0;
             let block = lane.block.borrow_mut().take();
             self.begun.pop_front();
             outcome?;
@@ -201,6 +227,17 @@ impl Reading {
         }
     }
 
+    /// Nothing has come of the first file. Perhaps those that wait for their turn fill what it would have to come through: HTTP/2 has one
+    /// window for all answers.
+    fn wait_alone(&mut self) {
+        self.waited += 1;
+        if self.waited == STALLED {
+            self.lanes = self.lanes.min(1);
+            self.begun.truncate(1);
+            self.next = self.sizes.len() + 1;
+        }
+    }
+
     /// Waits for the first file, while all go on; `None` when there is none, or it takes so long that a part of its block will do.
     async fn wait(&mut self) -> Option<(OneVersion, Result<()>)> {
         let alarm = Alarm::new(PATIENCE);
@@ -211,7 +248,7 @@ impl Reading {
             is_late = is_late || rings.as_mut().poll(task).is_ready();
             let Some(lane) = self.begun.front_mut() else { return Poll::Ready(None) };
             match lane.read.take() {
-                None if !is_late || lane.block.borrow().filled == 0 => Poll::Pending,
+                None if !is_late => Poll::Pending,
                 read => Poll::Ready(read),
             }
         })
@@ -222,6 +259,7 @@ impl Reading {
     fn hand_on(&mut self, bytes: Uint8Array, total: Option<u64>, cx: &Context) -> Uint8Array {
         let count = u64::from(bytes.length());
         self.loaded += count;
+        self.waited = 0;
         if let Some(shard) = self.run.files.shards.get(self.sizes.len()) {
             cx.advance_file(&FileProgress { name: shard.url.clone(), loaded: self.loaded, total }, count, "read");
         }

@@ -215,6 +215,49 @@ test('of many files, four are read at once; a stream that is cancelled while it 
   assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3', '4']);
 });
 
+test('what waits for its turn: an abort ends it though all of it has come; a buffer of the caller that is transferred away is an error', async () => {
+  put('small', 3000, 1000);
+  put('lent', 3 * MB, 3 * MB);
+  const found = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    const afterOne = async (url, options, act) => {
+      const reader = (await load(url, { ...options, stream: true })).getWeightStream().getReader();
+      await reader.read();
+      await new Promise((resolve) => { setTimeout(resolve, 300); });
+      act();
+      const { error } = await T.attempt(async () => { while (!(await reader.read()).done); });
+      return error?.code ?? error?.message ?? String(error);
+    };
+    const controller = new AbortController();
+    let bytes;
+    const fetchFunc = async (url) => {
+      bytes = await (await fetch(url)).arrayBuffer();
+      return { ok: true, status: 200, arrayBuffer: async () => bytes };
+    };
+    return [
+      await afterOne(`${base}/plain/small/model.json`, { signal: controller.signal }, () => controller.abort(new Error('enough'))),
+      await afterOne(`${base}/plain/lent/model.json`, { fetchFunc }, () => structuredClone(bytes, { transfer: [bytes] })),
+      (await T.attempt(() => load(`${base}/plain/small/model.json`, { stream: true, concurrency: 0 }))).error?.code,
+    ];
+  }, files.url);
+  assert.deepEqual(found, ['enough', 'ERR_INVALID_ARGUMENT', 'ERR_INVALID_ARGUMENT']);
+});
+
+test('the file whose turn it is has the connections to itself when nothing comes of it', async () => {
+  const artifacts = put('alone', 9 * MB, 3 * MB);
+  const value = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    const weightUrlConverter = (path, { index }) => `${base}/${index === 0 ? 'alone' : 'stall-once'}/alone/${path}`;
+    const { getWeightStream, ...rest } = await load(`${base}/plain/alone/model.json`, { stream: true, weightUrlConverter });
+    return T.attempt(async () => {
+      const pieces = [];
+      for await (const piece of getWeightStream()) pieces.push(piece);
+      return T.print({ ...rest, weightData: T.join(pieces) });
+    }, 20_000);
+  }, files.url);
+  assert.equal(value.value, await print(artifacts), value.error?.message);
+});
+
 for (const mood of ['drop', 'once', 'dated', 'elsewhere', 'out-once']) {
   test(`${mood}: a server that breaks off is gone on with inside the stream`, async () => {
     const artifacts = put(mood, 5 * MB);
