@@ -223,8 +223,8 @@ export interface LoadOptions extends Options, RequestOptions {
   /** Compare what is stored with the checksums that it was stored with, where the store has some (shards, Local Storage): ERR_CORRUPT. */
   verify?: boolean;
   /**
-   * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files one is read after the other,
-   * with two asked for ahead; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
+   * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files four are read
+   * at once (with `concurrency` fewer), a block of each; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
    * `loadModel` TF.js reads a graph model's weights so; a layers model is loaded as without it. `joined` has no meaning then.
    */
   stream?: boolean;

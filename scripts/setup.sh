@@ -16,7 +16,7 @@ done
 
 # --- system packages: three browsers and their drivers, and what serves and unpacks models in the tests ---------------------------------------------
 packages=(gcc g++ libc6-dev chromium chromium-driver firefox-esr webkit2gtk-driver
-  python3-gi gir1.2-webkit2-4.1 xvfb python3-venv nginx-light unzip)
+  python3-gi gir1.2-webkit2-4.1 xvfb python3-venv nginx-light openssl unzip)
 if command -v apt-get >/dev/null; then
   missing=()
   for p in "${packages[@]}"; do
@@ -29,7 +29,7 @@ if command -v apt-get >/dev/null; then
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
   fi
 else
-  for tool in cc c++ chromium chromedriver firefox-esr WebKitWebDriver Xvfb nginx unzip; do
+  for tool in cc c++ chromium chromedriver firefox-esr WebKitWebDriver Xvfb nginx openssl unzip; do
     command -v "$tool" >/dev/null || echo "setup: no apt-get here; please install $tool yourself" >&2
   done
 fi

@@ -96,22 +96,25 @@ pub fn later(milliseconds: u32, act: &Function) {
 pub struct Alarm {
     /// Is resolved when the time has come.
     pub rings: Promise,
+    ring: Function,
     id: JsValue,
 }
 
 impl Alarm {
     /// Begins to wait.
     pub fn new(milliseconds: u32) -> Self {
-        let mut id = JsValue::UNDEFINED;
+        let (mut id, mut ring) = (JsValue::UNDEFINED, Function::default());
         let rings = Promise::new(&mut |resolve, _| {
             id = call(&js_sys::global(), "setTimeout", &[&resolve, &milliseconds.into()]).unwrap_or_default();
+            ring = resolve;
         });
-        Self { rings, id }
+        Self { rings, ring, id }
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
         let _ = call(&js_sys::global(), "clearTimeout", &[&self.id]);
+        let _ = self.ring.call0(&JsValue::UNDEFINED); // who waits for a promise that never settles waits in memory for ever
     }
 }

@@ -142,29 +142,23 @@ impl Route {
         }
     }
 
-    /// That a save has no options which only another target looks at.
+    /// That there are no options which nobody looks at: neither this target, nor the source of a copy.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`].
-    pub fn check_options(&self, cx: &Context) -> Result<()> {
-        let only_http = [
-            "requestInit",
-            "fetchFunc",
-            "fieldNames",
-            "files",
-            "zip",
-            "cache",
-            "concurrency",
-            "retries",
-            "weightPathPrefix",
-            "weightUrlConverter",
-        ];
-        cx.refuse_these(&["stream", "joined"], "a save does not look at it")?;
-        match self {
-            Route::Stored(..) => cx.refuse(&only_http, "a store does not look at it"),
-            Route::Handler(_) => cx.refuse(&only_http, "give it to the handler: this save does not look at it"),
-            _ => Ok(()),
+    pub fn check_options(&self, source: Option<&Route>, cx: &Context) -> Result<()> {
+        let why = match self {
+            Route::Stored(..) => "a store does not look at it",
+            Route::Handler(_) => "give it to the handler: this save does not look at it",
+            Route::Transfer(_) | Route::Artifacts(_) => return Ok(()),
+        };
+        cx.refuse_these(&["fieldNames", "files", "zip"], why)?;
+        if matches!(source, Some(Route::Transfer(_))) {
+            return Ok(());
         }
+        let only_http =
+            ["requestInit", "fetchFunc", "cache", "concurrency", "retries", "weightPathPrefix", "weightUrlConverter"];
+        cx.refuse(&only_http, why)
     }
 
     /// Stores the model and gives the SaveResult.

@@ -17,6 +17,7 @@ pub mod downloads;
 pub mod files;
 pub mod http;
 pub mod laid;
+mod one_version;
 pub mod remote;
 pub mod request;
 pub mod upload;

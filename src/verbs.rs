@@ -38,7 +38,8 @@ pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Resul
     let cx = Context::with(options, &[OPTION])?;
     let quantize = Quantize::of(&cx)?;
     let target = Route::to_save(target, &cx)?;
-    target.check_options(&cx)?;
+    cx.refuse_these(&["stream", "joined"], "a save does not look at it")?;
+    target.check_options(None, &cx)?;
     let model = Model::from_artifacts(&artifacts_of(model, &cx).await?)?;
     put(&target, model, quantize, &cx).await
 }
@@ -151,6 +152,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
+    destination.check_options(Some(&source), &cx)?;
     #[cfg(feature = "sharded")]
     if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)
         && store.scheme() == other.scheme()

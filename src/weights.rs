@@ -15,7 +15,7 @@ pub mod quantizing;
 pub mod stream;
 
 #[cfg(feature = "sharded")]
-pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Next, Remote, Spent, Stream};
+pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Held, Next, Remote, Spent, Stream};
 #[cfg(feature = "transfers")]
 pub use lazy::{LARGE_SLICE, SLICE};
 pub use pull::Pull;

@@ -1,7 +1,7 @@
 //! The options of a call, by name and by type.
 
 use js_sys::{Function, Object};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::AbortSignal;
 
 use super::Context;
@@ -68,7 +68,7 @@ impl Context {
     /// [`Error::InvalidArgument`] for a body in it, which would replace the model.
     pub fn request_init(&self) -> Result<Object> {
         let init = self.pick(&BARE_INIT);
-        if let Some(given) = option::<Object>(&self.options, "requestInit", "an object")? {
+        if let Some(given) = object(&self.options, "requestInit", JsValue::is_object, "an object")? {
             Object::try_assign(&init, &given).map_err(js::thrown)?;
         }
         if js::get_some(&init, "body").is_some() {
@@ -95,7 +95,8 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything else.
     pub fn object(&self, key: &str) -> Result<Option<Object>> {
-        option(&self.options, key, "an object or a function")
+        let is_one = |value: &JsValue| value.is_object() || value.is_function();
+        object(&self.options, key, is_one, "an object or a function")
     }
 
     /// A flag of the options, false unless given.
@@ -171,6 +172,13 @@ pub(super) fn option<T: JsCast>(options: &Object, key: &str, what: &str) -> Resu
     let Some(value) = js::get_some(options, key) else { return Ok(None) };
     let wrong = |_| Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
     value.dyn_into().map(Some).map_err(wrong)
+}
+
+/// An object, of whatever realm: those of an iframe are not `instanceof` ours.
+fn object(options: &Object, key: &str, is_one: impl Fn(&JsValue) -> bool, what: &str) -> Result<Option<Object>> {
+    let Some(value) = js::get_some(options, key) else { return Ok(None) };
+    let wrong = || Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
+    if is_one(&value) { Ok(Some(value.unchecked_into())) } else { Err(wrong()) }
 }
 
 /// The signal of the options, or else of its requestInit.

@@ -1,12 +1,11 @@
 //! A file from a server, piece by piece: gone on with where it broke off, begun again when it became another one.
 
-use js_sys::{Array, Object, Promise, Uint8Array};
+use js_sys::{Object, Uint8Array};
 use wasm_bindgen::JsValue;
 
 use super::body::Body;
 use super::request::{Refused, Requests, header, validator};
 use crate::error::Error;
-use crate::host;
 use crate::js::{self, Result};
 use crate::weights;
 
@@ -16,8 +15,6 @@ pub struct Download {
     is_binary: bool,
     /// What has come of it.
     pub file: Received,
-    /// The answer to its first request, when that was sent ahead.
-    begun: Option<host::Host<JsValue>>,
     body: Body,
     /// Tries that brought nothing new.
     tries: u64,
@@ -41,21 +38,7 @@ impl Download {
     /// Nothing is sent yet.
     pub fn new(url: &str, is_binary: bool) -> Self {
         let (url, file, body) = (url.to_owned(), Received::default(), Body::None);
-        Self { url, is_binary, file, begun: None, body, tries: 0, before: 0, has_given: false }
-    }
-
-    /// Sends the request, so that the answer is on its way when it is asked for.
-    ///
-    /// # Errors
-    /// [`Error::InvalidUrl`].
-    pub fn begin(&mut self, requests: &Requests) -> Result<()> {
-        let begun = requests.begin(&self.url, self.is_binary, &|_| ())?;
-        // Perhaps nobody comes to ask: then nobody shall be told of an unhandled rejection.
-        if let Ok(promise) = &begun {
-            let _ = Promise::all_settled(&Array::of1(promise));
-        }
-        self.begun = Some(begun);
-        Ok(())
+        Self { url, is_binary, file, body, tries: 0, before: 0, has_given: false }
     }
 
     /// A piece, for who keeps it: a copy, where what comes next would be read into it.
@@ -117,10 +100,7 @@ impl Download {
                     js::set(init, "cache", &"no-store".into()); // the browser may have kept a part of the old one
                 }
             };
-            let response = match self.begun.take() {
-                Some(begun) => requests.answer(&self.url, begun).await?,
-                None => requests.send(&self.url, self.is_binary, &set_headers).await?,
-            };
+            let response = requests.send(&self.url, self.is_binary, &set_headers).await?;
             let status = js::get(&response, "status");
             let is_part = status == 206.0;
             if range.is_some() && (status == 416.0 || (is_part && !file.goes_on_with(&response))) {

@@ -201,7 +201,7 @@ impl Fetched {
     pub fn stream(&self, cx: &Context) -> Result<Model> {
         // What is read after the call has ended its progress does not see.
         let cx = if cx.flag("stream")? { cx.unseen() } else { cx.shared() };
-        let files = Files { shards: self.shards.clone(), groups: self.json.groups().to_vec(), cx };
+        let files = Files::new(self.shards.clone(), self.json.groups().to_vec(), cx)?;
         let source = || Weights::Remote(Rc::new(Source(Rc::new(files))));
         let mut model = self.json.with(self.json.groups.as_ref().map(|_| source()))?;
         model.is_counted = true;

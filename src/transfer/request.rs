@@ -140,37 +140,19 @@ impl Requests {
         is_binary: bool,
         change: &dyn Fn(&Object),
     ) -> core::result::Result<JsValue, Refused> {
-        self.answer(url, self.begin(url, is_binary, change)?).await
-    }
-
-    /// Sends one request, whose answer is not awaited yet.
-    ///
-    /// # Errors
-    /// [`Error::InvalidUrl`].
-    pub fn begin(&self, url: &str, is_binary: bool, change: &dyn Fn(&Object)) -> Result<host::Host<JsValue>> {
         if self.is_global {
             check(url)?;
         }
         let init = Object::assign(&Object::new(), &self.init);
         js::set(&init, "signal", &js::get(&self.controller, "signal"));
         change(&init);
-        if !is_binary {
-            return Ok(self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init));
-        }
         let details = Object::new();
         js::set(&details, "isBinary", &JsValue::TRUE);
-        Ok(self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details))
-    }
-
-    /// Awaits the answer of a request.
-    ///
-    /// # Errors
-    /// As [`Requests::send`].
-    pub async fn answer(&self, url: &str, begun: host::Host<JsValue>) -> core::result::Result<JsValue, Refused> {
-        match self.cx.settled(begun).await {
-            Ok(response) => Ok(response),
-            Err(failure) => Err(self.broken(url, failure)),
-        }
+        let sent = match is_binary {
+            true => self.fetch.call3(&JsValue::UNDEFINED, &url.into(), &init, &details),
+            false => self.fetch.call2(&JsValue::UNDEFINED, &url.into(), &init),
+        };
+        self.cx.settled(sent).await.map_err(|failure| self.broken(url, failure))
     }
 
     /// The caller's abort, or else a failure of the network, which may pass.

@@ -22,8 +22,10 @@ pub const SLICE: u64 = 16 << 20;
 #[cfg(feature = "transfers")]
 pub const LARGE_SLICE: u64 = 64 << 20;
 
-/// Buffers that wait to be read into again: as many as are read at once.
-const SPENT: usize = 2;
+/// Bytes of buffers that wait to be read into again: as many as are read at once.
+const SPENT: u64 = 32 << 20;
+/// How many there are at the most.
+const MOST_SPENT: usize = 32;
 
 /// A sequence of chunks that can be read, also more than once.
 #[derive(Clone)]
@@ -77,13 +79,31 @@ impl Spent {
         Ok(js::view(&buffer)?.subarray(0, bytes as u32))
     }
 
+    /// Bytes of one of them that nobody else has; when this is dropped, their buffer is given back.
+    pub(super) fn hold(&self, bytes: &Uint8Array) -> Held {
+        Held { spent: self.clone(), buffer: bytes.buffer() }
+    }
+
     /// One that nobody looks at any more. What is not kept is given back at once where that can be done.
-    pub(super) fn give(&self, buffer: ArrayBuffer) {
+    fn give(&self, buffer: ArrayBuffer) {
         let mut buffers = self.0.borrow_mut();
         buffers.push(buffer);
-        if buffers.len() > SPENT {
+        let bytes = |buffers: &[ArrayBuffer]| buffers.iter().map(|buffer| u64::from(buffer.byte_length())).sum::<u64>();
+        while buffers.len() > MOST_SPENT || bytes(&buffers) > SPENT {
             let _ = host::call(&buffers.remove(0), "transfer", &[&0.into()]); // not in older engines
         }
+    }
+}
+
+/// Keeps the bytes of a buffer as they are, as long as it lives: then what comes next may be read into it.
+pub struct Held {
+    spent: Spent,
+    buffer: ArrayBuffer,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.spent.give(self.buffer.clone());
     }
 }
 
@@ -128,6 +148,9 @@ pub type Next<'a> = Pin<Box<dyn Future<Output = Result<Option<Uint8Array>>> + 'a
 
 /// Weights that are being sent. They end when it is dropped.
 pub trait Flow {
+    /// Buffers to read into: who has looked at bytes gives theirs back.
+    fn spent(&self) -> &Spent;
+
     /// The next bytes. They are counted by the progress as they come.
     fn next<'a>(&'a mut self, cx: &'a Context) -> Next<'a>;
 }

@@ -15,7 +15,7 @@ use super::Weights;
 #[cfg(feature = "sharded")]
 use super::quantizing::Quantizing;
 #[cfg(feature = "sharded")]
-use super::{Chunk, Chunks, FilePart, Flow, Remote, Stream};
+use super::{Chunk, Chunks, FilePart, Flow, Held, Remote, Stream};
 use crate::context::Context;
 #[cfg(feature = "sharded")]
 use crate::context::FileProgress;
@@ -79,14 +79,21 @@ impl Pull {
         self.expected == Some(self.received)
     }
 
-    /// Takes bytes that were looked at and that nobody else has: what comes next may be read into their buffer.
+    /// For who looks at bytes and drops them: when what this gives is dropped, others may be read into their buffer.
+    #[cfg(feature = "sharded")]
+    pub fn hold(&self, bytes: &Uint8Array) -> Option<Held> {
+        let spent = match &self.source {
+            Source::Chunks { chunks, .. } => chunks.spent.as_ref(),
+            Source::Remote(_, flow) => flow.as_ref().map(|flow| flow.spent()),
+            _ => None,
+        };
+        spent.map(|spent| spent.hold(bytes))
+    }
+
+    /// Takes bytes that were looked at and that nobody else has.
     pub fn release(&self, bytes: &Uint8Array) {
         #[cfg(feature = "sharded")]
-        if let Source::Chunks { chunks, .. } = &self.source
-            && let Some(spent) = &chunks.spent
-        {
-            spent.give(bytes.buffer());
-        }
+        drop(self.hold(bytes));
         #[cfg(not(feature = "sharded"))]
         let _ = bytes;
     }

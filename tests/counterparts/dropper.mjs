@@ -19,7 +19,7 @@ function portion(bytes, range) {
 
 /**
  * How requests are answered, by the first part of the path: `/drop/...`. Each gets the file, the request, the response and how
- * often this file was asked for before.
+ * often this file was asked for before, and may ask whether no other request is under way.
  */
 const MOODS = {
   /** The connection breaks after 1 MB of body; Range goes on. */
@@ -85,6 +85,15 @@ const MOODS = {
     if (before === 0) return send(response, { status: 429, body: Buffer.from('slowly'), headers: { 'retry-after': '1' } }, {});
     return send(response, portion(file), {});
   },
+  /** The same once; whoever asks again gets all. */
+  'stall-once': (file, request, response, before) => (before === 0 ? MOODS.stall : MOODS.plain)(file, request, response),
+  /** The second half comes when no other request is under way any more, as where all share one window that the others have filled. */
+  alone(file, request, response, before, isAlone) {
+    response.writeHead(200, { ...CORS, 'content-length': file.length });
+    response.write(file.subarray(0, file.length >> 1));
+    const asking = setInterval(() => isAlone() && response.end(file.subarray(file.length >> 1)), 500);
+    response.on('close', () => clearInterval(asking));
+  },
   /** As fast as the client takes it, and no faster. */
   flow(file, request, response) {
     response.writeHead(200, { ...CORS, 'content-length': file.length });
@@ -131,7 +140,7 @@ export function startDropper(files = new Map()) {
       return send(response, { status: 200, body: Buffer.from('kept'), headers: {} }, {});
     }
     if (!files.has(name)) return send(response, { status: 404, body: Buffer.from(`there is no ${name}`), headers: {} }, {});
-    return MOODS[mood](files.get(name), request, response, before);
+    return MOODS[mood](files.get(name), request, response, before, () => log.every((other) => other === row || other.ended));
   });
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve({
     url: `http://127.0.0.1:${server.address().port}`,

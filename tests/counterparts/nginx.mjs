@@ -1,5 +1,5 @@
 // Debian's nginx in front of a folder, in all the moods that servers of models have.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -16,11 +16,18 @@ const MOODS = {
   open: 'add_header Access-Control-Expose-Headers "ETag, Content-Encoding, Content-Length";',
   'open-gzip': 'add_header Access-Control-Expose-Headers "ETag, Content-Encoding, Content-Length"; gzip on; gzip_min_length 1; gzip_types *;',
   slow: 'limit_rate 200k;',
+  slower: 'limit_rate 4m;',
   forbidden: 'deny all;',
   spa: 'error_page 404 =200 /index.html;', // what single-page applications answer with
 };
 
-const config = (folder, port, root) => `
+/** A certificate that nobody vouches for. */
+function certify(folder) {
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1',
+    '-keyout', `${folder}/key.pem`, '-out', `${folder}/certificate.pem`], { stdio: 'ignore' });
+}
+
+const config = (folder, [port, secure], root) => `
 daemon off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log; ${process.getuid() === 0 ? 'user root;' : ''}
 events { worker_connections 256; }
 http {
@@ -30,18 +37,20 @@ http {
   fastcgi_temp_path ${folder}/fastcgi; uwsgi_temp_path ${folder}/uwsgi; scgi_temp_path ${folder}/scgi;
   server {
     listen 127.0.0.1:${port};
+    listen 127.0.0.1:${secure} ssl http2; ssl_certificate ${folder}/certificate.pem; ssl_certificate_key ${folder}/key.pem;
     add_header Access-Control-Allow-Origin *;
     location = /index.html { return 200 '<!doctype html><title>app</title>'; default_type text/html; add_header Access-Control-Allow-Origin *; }
-${Object.entries(MOODS).map(([mood, lines]) => `    location /${mood}/ { alias ${root}/; add_header Access-Control-Allow-Origin * always; ${lines} }`).join('\n')}
+${Object.entries(MOODS).map(([mood, lines]) => `    location /${mood}/ { alias ${root}/; add_header Access-Control-Allow-Origin * always; add_header Timing-Allow-Origin *; ${lines} }`).join('\n')}
   }
 }`;
 
-/** Serves `root`. Resolves with `{ url, log, close }`: `log()` gives the requests so far. */
+/** Serves `root`. Resolves with `{ url, secure, log, close }`: `secure` is the same over HTTP/2, `log()` gives the requests so far. */
 export async function startNginx(root) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-nginx-'));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  fs.writeFileSync(`${folder}/nginx.conf`, config(folder, port, path.resolve(root)));
+  const ports = [await freePort(), await freePort()];
+  const url = `http://127.0.0.1:${ports[0]}`;
+  certify(folder);
+  fs.writeFileSync(`${folder}/nginx.conf`, config(folder, ports, path.resolve(root)));
   const server = spawn('nginx', ['-c', `${folder}/nginx.conf`, '-e', `${folder}/error.log`], { stdio: 'inherit' });
   process.once('exit', () => server.kill());
   for (let i = 0; ; i++) {
@@ -51,6 +60,7 @@ export async function startNginx(root) {
   }
   return {
     url,
+    secure: `https://127.0.0.1:${ports[1]}`,
     async log() {
       await sleep(50); // it writes a line when a request has ended
       return fs.readFileSync(`${folder}/access.log`, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));

@@ -37,6 +37,17 @@ test('options that the target of a save does not look at', async () => {
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
   }
   assert.equal((await refusal(copyModel('memory://m', 'memory://n', { cache: 'memory://c' }))).argument, 'options.cache');
+  const served = ['http://127.0.0.1:9/model.json', { fetchFunc: () => assert.fail('it was fetched') }];
+  for (const [source, options] of [
+    ['memory://m', { zip: true }],
+    ['memory://m', { retries: 1 }],
+    ['memory://m', { method: 'PUT' }],
+    [served[0], { files: true, ...served[1] }],
+    [served[0], { fieldNames: { modelJSON: 'json' }, ...served[1] }],
+  ]) {
+    const { code, argument } = await refusal(copyModel(source, 'memory://n', options));
+    assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
+  }
   const { code, message } = await refusal(save(model, 'http://127.0.0.1:9/', { overwrite: false }));
   assert.deepEqual([code, /^what is no store cannot save with overwrite: false/.test(message)], ['ERR_NOT_SUPPORTED', true]);
   assert.deepEqual(Object.keys(await listModels('memory://m')), []);

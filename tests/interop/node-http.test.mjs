@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { after, before, test } from 'node:test';
+import vm from 'node:vm';
 import { startDropper } from '../counterparts/dropper.mjs';
 import { plain, print, streamed } from '../lib/artifacts.mjs';
 import { contents, folder, PACKAGE, realFileSystem, rejection, root } from '../lib/node.mjs';
@@ -165,6 +166,16 @@ test('an abort in the middle: the very reason, soon, and the server sees the req
   }
   for (let i = 0; i < 40 && asked('stall').some((row) => !row.ended); i++) await new Promise((resolve) => { setTimeout(resolve, 25); });
   assert.ok(asked('stall').length >= 4 && asked('stall').every((row) => row.ended));
+});
+
+test('options of another realm (an iframe, a test runner\'s context) and without a prototype are as good as any', async () => {
+  const artifacts = put('realm', 4000, 4000);
+  const url = `${server.url}/plain/realm/model.json`;
+  const to = `${server.url}/plain/realm/group1-shard1of1.bin`;
+  for (const options of [
+    vm.runInNewContext(`({ requestInit: { headers: { 'x-key': 'k' } }, weightUrlConverter: () => '${to}' })`),
+    { requestInit: Object.create(null), weightUrlConverter: Object.assign(Object.create(null), { 'group1-shard1of1.bin': to }) },
+  ]) assert.equal(await print(await load(url, options)), await print(artifacts));
 });
 
 test('fetchFunc: fake Responses without a body, requestInit passed on, relative URLs are its business', async () => {

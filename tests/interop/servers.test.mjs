@@ -157,3 +157,17 @@ test('a server that does not allow other origins: ERR_NETWORK says network or CO
   assert.match(found.url, /layers\/model\.json$/);
   assert.match(found.message, /network.*CORS/);
 });
+
+test('a stream over HTTP/2: files that wait for their turn do not keep the window of the connection from the one that is read', async () => {
+  const artifacts = write('h2', 60 * MB, 15 * MB);
+  const [value, protocol] = await page.evaluate(async (url) => {
+    const { load } = await T.library('tfpersist');
+    const weightUrlConverter = (path, { index }) => new URL(path, index === 0 ? url.replace('plain', 'slower') : url).href;
+    const { getWeightStream, ...rest } = await load(url, { stream: true, weightUrlConverter });
+    const pieces = [];
+    for await (const piece of getWeightStream()) pieces.push(piece);
+    const [{ nextHopProtocol }] = performance.getEntriesByName(url);
+    return [await T.print({ ...rest, weightData: T.join(pieces) }), nextHopProtocol];
+  }, `${nginx.secure}/plain/h2/model.json`);
+  assert.deepEqual([value, protocol], [await print(artifacts), 'h2']);
+});

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { print } from '../lib/artifacts.mjs';
 import { dropper, nginx } from '../lib/counterparts.mjs';
+import { ENGINES, openIn } from '../lib/engines.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import { open } from '../lib/suite.mjs';
 
@@ -196,7 +197,7 @@ test('who reads slowly is not read ahead for: no more of the body is taken than 
   files.files.delete('large/group1-shard1of1.bin');
 });
 
-test('of many files, two are asked for ahead; a stream that is cancelled while it waits ends them all', async () => {
+test('of many files, four are read at once; a stream that is cancelled while it waits ends them all', async () => {
   put('many', 8 * MB, MB);
   const done = await page.evaluate(async (base) => {
     const { load } = await T.library('tfpersist');
@@ -211,7 +212,50 @@ test('of many files, two are asked for ahead; a stream that is cancelled while i
   }, files.url);
   assert.equal(done, true);
   await until('all requests have ended', () => weightsOf('many').every((row) => row.ended));
-  assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3']);
+  assert.deepEqual(weightsOf('many').map((row) => row.name.at(-8)).sort(), ['1', '2', '3', '4']);
+});
+
+test('what waits for its turn: an abort ends it though all of it has come; a buffer of the caller that is transferred away is an error', async () => {
+  put('small', 3000, 1000);
+  put('lent', 3 * MB, 3 * MB);
+  const found = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    const afterOne = async (url, options, act) => {
+      const reader = (await load(url, { ...options, stream: true })).getWeightStream().getReader();
+      await reader.read();
+      await new Promise((resolve) => { setTimeout(resolve, 300); });
+      act();
+      const { error } = await T.attempt(async () => { while (!(await reader.read()).done); });
+      return error?.code ?? error?.message ?? String(error);
+    };
+    const controller = new AbortController();
+    let bytes;
+    const fetchFunc = async (url) => {
+      bytes = await (await fetch(url)).arrayBuffer();
+      return { ok: true, status: 200, arrayBuffer: async () => bytes };
+    };
+    return [
+      await afterOne(`${base}/plain/small/model.json`, { signal: controller.signal }, () => controller.abort(new Error('enough'))),
+      await afterOne(`${base}/plain/lent/model.json`, { fetchFunc }, () => structuredClone(bytes, { transfer: [bytes] })),
+      (await T.attempt(() => load(`${base}/plain/small/model.json`, { stream: true, concurrency: 0 }))).error?.code,
+    ];
+  }, files.url);
+  assert.deepEqual(found, ['enough', 'ERR_INVALID_ARGUMENT', 'ERR_INVALID_ARGUMENT']);
+});
+
+test('the file whose turn it is has the connections to itself when nothing comes of it', async () => {
+  const artifacts = put('alone', 9 * MB, 3 * MB);
+  const value = await page.evaluate(async (base) => {
+    const { load } = await T.library('tfpersist');
+    const weightUrlConverter = (path, { index }) => `${base}/${index === 0 ? 'alone' : 'stall-once'}/alone/${path}`;
+    const { getWeightStream, ...rest } = await load(`${base}/plain/alone/model.json`, { stream: true, weightUrlConverter });
+    return T.attempt(async () => {
+      const pieces = [];
+      for await (const piece of getWeightStream()) pieces.push(piece);
+      return T.print({ ...rest, weightData: T.join(pieces) });
+    }, 20_000);
+  }, files.url);
+  assert.equal(value.value, await print(artifacts), value.error?.message);
 });
 
 for (const mood of ['drop', 'once', 'dated', 'elsewhere', 'out-once']) {
@@ -297,3 +341,44 @@ test('a cache in opfs: a second load takes the weights from there, whole or as a
   assert.deepEqual(found, Array(3).fill(await print(artifacts)));
   assert.equal(weightsOf('cached').filter((row) => row.method === 'GET').length, 3);
 });
+
+for (const [shard, options] of [[MB, {}], [MB + 4, {}], [MB - 4, { concurrency: 1 }], [4000, { concurrency: 3 }]]) {
+  test(`a stream of files of ${shard} bytes, ${JSON.stringify(options)}`, async () => {
+    const artifacts = put('edges', 5 * shard - 8, shard);
+    const { value, error } = await streamed('edges', 'plain', options);
+    assert.equal(error, undefined);
+    assert.equal(value, await print(artifacts));
+  });
+}
+
+/** Copies from connections that drop, with and without `stream: true`; then from a server that lacks a file. */
+const copies = async ({ base, to, options }) => {
+  const { copyModel, load, removeModel, listModels } = await T.sharded();
+  const url = `${base}/plain/broken/model.json`;
+  const rows = [];
+  for (const more of [{}, { stream: true }]) {
+    const phases = new Set();
+    await copyModel(url, to, { ...options, ...more, weightPathPrefix: `${base}/drop/broken/`, onProgress: (_, { phase }) => phases.add(phase) });
+    rows.push([await T.print(await load(to)), phases.has('read')]);
+    await removeModel(to);
+  }
+  const weightUrlConverter = (path, { index }) => `${base}/plain/broken/${index === 2 ? 'none.bin' : path}`;
+  const { error } = await T.attempt(() => copyModel(url, to, { ...options, weightUrlConverter }));
+  return { rows, code: error?.code, left: Object.keys(await listModels(to)) };
+};
+
+for (const engine of ENGINES) {
+  test(`${engine}: a copy of many files over connections that drop is the same bit by bit, and reading is told of`, async () => {
+    const expected = await print(put('broken', 12 * MB, 2 * MB));
+    const other = await openIn(engine);
+    try {
+      const stores = [['indexeddb://broken', { layout: 'sharded' }], ['opfs://broken', {}]];
+      for (const [to, options] of stores.slice(0, engine === 'webkit' ? 1 : 2)) { // WebKitGTK has no OPFS for pages over http
+        const found = await other.evaluate(copies, { base: files.url, to, options });
+        assert.deepEqual(found, { rows: [[expected, true], [expected, true]], code: 'ERR_HTTP_STATUS', left: [] }, to);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+}

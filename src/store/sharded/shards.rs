@@ -1,5 +1,7 @@
 //! The weights of a save, cut into pieces; those that lie nowhere yet are gathered and written as shards.
 
+use std::rc::Rc;
+
 use js_sys::Uint8Array;
 
 use super::super::catalog::Shard;
@@ -9,15 +11,18 @@ use crate::digest::Key;
 use crate::error::Error;
 use crate::js::Result;
 use crate::pieces::{self, GATHERED, LARGEST, Layout};
-use crate::weights::{self, Pull};
+use crate::weights::{self, Held, Pull};
 
 /// Bytes of weights from which on a model is a large one.
 const LARGE: u64 = 32 << 20;
 
 /// A piece of the weights, as views into the source's bytes.
+#[derive(Default)]
 struct Piece {
     parts: Vec<Uint8Array>,
     bytes: u64,
+    /// Keep the parts as they are, where they would be read into again.
+    held: Vec<Rc<Held>>,
 }
 
 /// The shards of a save: pieces are gathered, and those that lie nowhere yet are written.
@@ -69,18 +74,20 @@ impl Shards {
         writer: &mut Writer,
         cx: &Context,
     ) -> Result<()> {
-        let mut piece = Piece { parts: Vec::new(), bytes: 0 };
+        let mut piece = Piece::default();
         let mut length = cuts.next().unwrap_or(GATHERED);
         while let Some(bytes) = pull.next(cx).await? {
             // Cut before anything is awaited: there is nothing to cut of a buffer that was transferred away meanwhile.
             let (mut whole, mut at) = (Vec::new(), 0);
+            let held = pull.hold(&bytes).map(Rc::new);
             while at < bytes.length() {
                 let take = (length - piece.bytes).min(u64::from(bytes.length() - at)) as u32;
                 piece.parts.push(bytes.subarray(at, at + take));
                 piece.bytes += u64::from(take);
+                piece.held.extend(held.clone());
                 at += take;
                 if piece.bytes == length {
-                    whole.push(core::mem::replace(&mut piece, Piece { parts: Vec::new(), bytes: 0 }));
+                    whole.push(core::mem::take(&mut piece));
                     length = cuts.next().unwrap_or(GATHERED);
                 }
             }
@@ -111,16 +118,18 @@ impl Shards {
         }
         writer.room(cx).await?;
         let (mut parts, mut shard, mut offset) = (Vec::new(), Vec::new(), 0);
-        for Piece { parts: piece_parts, bytes } in core::mem::take(&mut self.gathered) {
-            if weights::length(&piece_parts) != bytes {
+        let gathered = core::mem::take(&mut self.gathered);
+        for Piece { parts: piece_parts, bytes, .. } in &gathered {
+            let bytes = *bytes;
+            if weights::length(piece_parts) != bytes {
                 return Err(Error::argument("weightData", "a buffer was transferred away while it was saved").into());
             }
-            let piece = pieces::Piece { bytes, hash: self.key.hash(&piece_parts) };
+            let piece = pieces::Piece { bytes, hash: self.key.hash(piece_parts) };
             if !self.layout.reuse(piece) {
                 self.layout.write(piece, offset);
                 offset += piece.bytes;
                 shard.push(piece);
-                parts.extend(piece_parts);
+                parts.extend(piece_parts.iter().cloned());
             }
         }
         if !shard.is_empty() {
