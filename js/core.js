@@ -106,6 +106,8 @@ const loader = (name, at = 0) => {
 
 export const save = verb('save');
 export const load = loader('load');
+/** For TF.js, which takes no stream of a layers model: it would make up random weights. */
+const loadForTf = loader('loadForTf');
 export const loadModel = loader('loadModel', 1);
 export const listModels = verb('listModels');
 export const verify = verb('verify');
@@ -125,7 +127,7 @@ export const handler = (where, options) => {
   const picked = look(pick, where);
   return {
     save: (artifacts) => save(artifacts, where, without(options, 'verify', 'stream', 'joined')),
-    load: () => load(picked ?? where, without(options, 'quantize')),
+    load: () => loadForTf(picked ?? where, without(options, 'quantize')),
   };
 };
 
@@ -137,7 +139,7 @@ export const browserHTTPRequest = (url, options) => {
 export const browserFiles = (files, options) => {
   const picked = look(pick, files);
   check(picked, 'files', 'it must be a list of files, a folder or a zip');
-  return { load: () => load(picked, options) };
+  return { load: () => loadForTf(picked, options) };
 };
 
 export const objectStore = ({ sign, ...options }) => {
@@ -145,7 +147,9 @@ export const objectStore = ({ sign, ...options }) => {
   return { save: (artifacts) => save(artifacts, { sign }, options) };
 };
 
-export const fromMemory = (artifacts) => ({ load: async () => artifacts });
+export const fromMemory = (artifacts) => ({
+  load: async () => (artifacts?.getWeightStream && !artifacts.weightData ? loadForTf({ load: () => artifacts }, { stream: true }) : artifacts),
+});
 export const withSaveHandler = (save) => ({ save: async (artifacts) => save(artifacts) });
 
 const known = () => [...STORES, ...registry.stores.keys()];

@@ -153,7 +153,8 @@ export interface RequestOptions extends BareRequestInit {
   concurrency?: number;
   /**
    * How often a file is tried again after a failure that may pass: the network, 408, 425, 429, 5xx. Default 3, and 0 for a save in
-   * one request. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
+   * one request. Waits 0.25 s, 0.5 s, 1 s and so on up to 8 s between tries, up to half of it less, or what Retry-After says: with 3 a server
+   * may be away for one to two seconds, with 8 for half a minute. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
    */
   retries?: number;
 }
@@ -225,7 +226,8 @@ export interface LoadOptions extends Options, RequestOptions {
   /**
    * Give `getWeightStream` instead of `weightData`, so that the weights are never in memory whole. Of a server's files four are read
    * at once (with `concurrency` fewer), a block of each; what breaks off is gone on with inside the stream, and a file that has become another one meanwhile is ERR_CHECKSUM. With
-   * `loadModel` TF.js reads a graph model's weights so; a layers model is loaded as without it. `joined` has no meaning then.
+   * `loadModel` and handlers TF.js reads a graph model's weights so; a layers model is loaded as without it, for `tf.loadLayersModel` takes no
+   * streams: it would make up random weights. `onProgress` sees what is read until the call resolves, not the stream. `joined` has no meaning then.
    */
   stream?: boolean;
   /** Give `weightData` as one ArrayBuffer, also where the model is stored in several. That is a copy, and one buffer may be too large for the engine. */

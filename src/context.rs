@@ -188,9 +188,14 @@ impl Context {
         listening.ok().map(|()| OnAbort { signal, listener })
     }
 
-    /// Says how many bytes there will be.
-    pub fn expect(&self, total: Option<u64>) {
-        self.progress.borrow_mut().expect(total);
+    /// Says how many bytes are still to come.
+    pub fn expect(&self, bytes: Option<u64>) {
+        self.progress.borrow_mut().expect(bytes);
+    }
+
+    /// Says that what is expected next is read first, and then written.
+    pub fn expect_twice(&self) {
+        self.progress.borrow_mut().expect_twice();
     }
 
     /// Reports bytes that have been read or written.

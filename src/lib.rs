@@ -130,6 +130,12 @@ verbs! {
     /// As [`save`].
     load => load(source, options);
 
+    /// The same for TF.js: of a layers model it takes no stream, so `stream` is not looked at.
+    ///
+    /// # Errors
+    /// As [`save`].
+    loadForTf => load_for_tf(source, options);
+
     /// Loads a model with the given TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
     ///
     /// # Errors

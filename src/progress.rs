@@ -6,12 +6,19 @@ pub struct Progress {
     loaded: u64,
     total: Option<u64>,
     fraction: f64,
+    is_twice: bool,
 }
 
 impl Progress {
-    /// Sets the bytes in all, as soon as they are known.
-    pub fn expect(&mut self, total: Option<u64>) {
-        self.total = total;
+    /// What is expected next will be read first, and then as much of it will be written.
+    pub fn expect_twice(&mut self) {
+        self.is_twice = true;
+    }
+
+    /// Says how many bytes are still to come, as soon as that is known.
+    pub fn expect(&mut self, bytes: Option<u64>) {
+        let times = if core::mem::take(&mut self.is_twice) { 2 } else { 1 };
+        self.total = bytes.map(|bytes| self.loaded.saturating_add(bytes.saturating_mul(times)));
     }
 
     /// Counts bytes and gives the fraction. It stays below 1: only [`Progress::finish`] says 1.

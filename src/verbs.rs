@@ -49,6 +49,11 @@ pub async fn load(source: &JsValue, options: &JsValue) -> Result<JsValue> {
     load_artifacts(source, |_| true, &to_load(options)?).await
 }
 
+/// `load(source, options)` of an IOHandler: a layers model has no stream, which TF.js would take for no weights at all.
+pub async fn load_for_tf(source: &JsValue, options: &JsValue) -> Result<JsValue> {
+    load_artifacts(source, is_graph, &to_load(options)?).await
+}
+
 /// The options of a load: with `verify`, what is stored is compared with its checksums, where the store has some.
 fn to_load(options: &JsValue) -> Result<Context> {
     let cx = Context::with(options, &["verify", "stream", "joined"])?;
@@ -84,7 +89,6 @@ pub async fn load_model(tf: &JsValue, source: &JsValue, options: &JsValue) -> Re
     if ["loadLayersModel", "loadGraphModel"].iter().all(|name| js::method(tf, name).is_none()) {
         return Err(missing("loadLayersModel").into());
     }
-    // Of a layers model TF.js would take a stream for no weights at all.
     let artifacts = load_artifacts(source, is_graph, &cx).await?;
     let name = if is_graph(&artifacts) { "loadGraphModel" } else { "loadLayersModel" };
     let load = js::method(tf, name).ok_or_else(|| missing(name))?;
@@ -165,6 +169,9 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     #[cfg(feature = "transfers")]
     if destination.takes_pieces() {
         cx.taken.set(Taken::InTurn);
+    }
+    if destination.writes_after_all() {
+        cx.expect_twice();
     }
     let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
     Ok(info_of(&saved))

@@ -40,7 +40,10 @@ pub async fn put(stem: &str, model: Model, cx: &Context) -> Result<JsValue> {
         let shard_bytes = Some(shard_bytes.unwrap_or(shard::DEFAULT_SHARD));
         let naming = Naming { json: "model.json", shard_bytes, prefix: "", shard: &converter_name };
         let files = ModelFiles::in_blobs(model, naming, cx).await?;
-        (files.saved(), vec![(format!("{stem}.zip"), zip::write(&files, cx).await?, None)])
+        cx.expect(Some(files.bytes()));
+        let zipped = zip::write(&files, cx).await?;
+        cx.advance(files.bytes(), "write");
+        (files.saved(), vec![(format!("{stem}.zip"), zipped, None)])
     } else {
         let name = |file: &ModelFile, number, count| match shard_bytes {
             None => format!("{stem}.weights.bin"),

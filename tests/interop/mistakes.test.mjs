@@ -5,7 +5,7 @@ import { plain, print } from '../lib/artifacts.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import * as tfpersist from '../../pkg/node.js';
 
-const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, objectStore, save, listModels } = tfpersist;
+const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, save, listModels } = tfpersist;
 const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
 
 test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
@@ -37,6 +37,9 @@ test('options that the target of a save does not look at', async () => {
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
   }
   assert.equal((await refusal(copyModel('memory://m', 'memory://n', { cache: 'memory://c' }))).argument, 'options.cache');
+  for (const options of [{ zip: true }, { retries: 1 }, { headers: {} }]) {
+    assert.equal((await refusal(moveModel('memory://m', 'memory://n', options))).argument, `options.${Object.keys(options)[0]}`);
+  }
   const served = ['http://127.0.0.1:9/model.json', { fetchFunc: () => assert.fail('it was fetched') }];
   for (const [source, options] of [
     ['memory://m', { zip: true }],

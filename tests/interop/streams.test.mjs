@@ -342,6 +342,58 @@ test('a cache in opfs: a second load takes the weights from there, whole or as a
   assert.equal(weightsOf('cached').filter((row) => row.method === 'GET').length, 3);
 });
 
+test('handlers that are asked for streams give a layers model its weights all the same: TF.js would make up random ones', async () => {
+  const found = await page.evaluate(async (base) => {
+    const { browserFiles, browserHTTPRequest, copyModel, fromMemory, handler, load, save } = await T.library('tfpersist');
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
+    const predict = (one) => [...one.predict(tf.tensor2d([[1, 2, 3]])).dataSync()];
+    await save(model, 'indexeddb://layers', { layout: 'sharded' });
+    await copyModel('indexeddb://layers', `${base}/plain/layers/model.json`, { files: true });
+    const url = `${base}/plain/layers/model.json`;
+    const { weightsManifest: [{ paths }] } = await (await fetch(url)).json();
+    const files = await Promise.all(['model.json', ...paths].map(async (name) => new File([await (await fetch(`${base}/plain/layers/${name}`)).blob()], name)));
+    const options = { stream: true };
+    const rows = {};
+    for (const [name, from] of Object.entries({
+      'handler of a store': handler('indexeddb://layers', options),
+      'handler of a server': browserHTTPRequest(url, options),
+      files: browserFiles(files, options),
+      memory: fromMemory(await load(url, options)),
+    })) rows[name] = predict(await tf.loadLayersModel(from));
+    return { rows, expected: predict(model) };
+  }, files.url);
+  assert.deepEqual(Object.keys(found.rows).length, 4);
+  for (const [name, values] of Object.entries(found.rows)) assert.deepEqual(values, found.expected, name);
+});
+
+test('progress of copies: as far as it says, never beyond what it says is all, and both ways of a model that is first read and then sent', async () => {
+  put('far', 24 * MB, 4 * MB);
+  const found = await page.evaluate(async (base) => {
+    const { copyModel, handler, load, save } = await T.library('tfpersist');
+    const url = `${base}/plain/far/model.json`;
+    await save(await load(url), 'indexeddb://far-store', { layout: 'sharded' });
+    const rows = {};
+    for (const [name, from, to, options] of [
+      ['server to opfs', url, 'opfs://far', {}],
+      ['server to shards', url, 'indexeddb://far', { layout: 'sharded' }],
+      ['server to record', url, 'indexeddb://far-record', { layout: 'tfjs' }],
+      ['server to server', url, `${base}/plain/far-copy/model.json`, { files: true }],
+      ['store to opfs', 'indexeddb://far-store', 'opfs://far', {}],
+      ['store to server', 'indexeddb://far-store', `${base}/plain/far-copy/model.json`, { files: true }],
+      ['handler to server', handler('indexeddb://far-store'), `${base}/plain/far-copy/model.json`, { files: true }],
+    ]) {
+      const events = [];
+      await copyModel(from, to, { ...options, onProgress: (fraction, { loaded, total, phase }) => events.push([fraction, loaded, total, phase]) });
+      const late = events.filter(([, loaded, total]) => loaded > total);
+      const off = events.slice(0, -1).filter(([fraction, loaded, total]) => Math.abs(fraction - loaded / total) > 0.01);
+      const falls = events.filter(([fraction], i) => i > 0 && fraction < events[i - 1][0]);
+      rows[name] = { late, off, falls, end: events.at(-1)[0], many: events.length > 2 };
+    }
+    return rows;
+  }, files.url);
+  for (const [name, row] of Object.entries(found)) assert.deepEqual(row, { late: [], off: [], falls: [], end: 1, many: true }, name);
+});
+
 for (const [shard, options] of [[MB, {}], [MB + 4, {}], [MB - 4, { concurrency: 1 }], [4000, { concurrency: 3 }]]) {
   test(`a stream of files of ${shard} bytes, ${JSON.stringify(options)}`, async () => {
     const artifacts = put('edges', 5 * shard - 8, shard);

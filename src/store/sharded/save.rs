@@ -95,6 +95,7 @@ impl<'a> Save<'a> {
         let has_weights = !matches!(model.weights, Weights::None);
         let cuts = pieces::cuts(model.weight_lengths());
         let pull = model.pull(cx).await?;
+        shards.is_counted = model.is_counted;
         shards.drink(pull, cuts, writer, cx).await?;
         writer.finish(cx).await?;
         let bytes = shards.bytes;

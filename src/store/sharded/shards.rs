@@ -41,6 +41,8 @@ pub struct Shards {
     enough: u64,
     /// Whether they are forced to the disk.
     is_strict: bool,
+    /// Whether the progress sees the bytes when they are read.
+    pub is_counted: bool,
     /// Bytes of all pieces so far.
     pub bytes: u64,
 }
@@ -59,6 +61,7 @@ impl Shards {
             gathered_bytes: 0,
             enough,
             is_strict,
+            is_counted: false,
             bytes: 0,
         }
     }
@@ -138,7 +141,7 @@ impl Shards {
             self.layout.know(name.clone(), &shard);
             self.new.push(Shard { name, pieces: shard, is_strict: self.is_strict });
         }
-        cx.advance(self.gathered_bytes, "write");
+        cx.advance(if self.is_counted { 0 } else { self.gathered_bytes }, "write");
         self.bytes += self.gathered_bytes;
         self.gathered_bytes = 0;
         Ok(())
