@@ -153,8 +153,8 @@ export interface RequestOptions extends BareRequestInit {
   concurrency?: number;
   /**
    * How often a file is tried again after a failure that may pass: the network, 408, 425, 429, 5xx. Default 3, and 0 for a save in
-   * one request. Waits 0.25 s, 0.5 s, 1 s and so on up to 8 s between tries, up to half of it less, or what Retry-After says: with 3 a server
-   * may be away for one to two seconds, with 8 for half a minute. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
+   * one request. Waits 0.25 s, 0.5 s, 1 s and so on up to 8 s between tries, up to half of it less, or what Retry-After says: with 3 that
+   * is 0.9 to 1.75 s in all, with 8 it is 16 to 32 s. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
    */
   retries?: number;
 }
