@@ -12,7 +12,7 @@ use crate::locks::{self, Lock};
 use crate::store::catalog;
 use crate::store::indexed_db::IndexedDb as Records;
 use crate::store::pool::Pool;
-use crate::store::sharded::Sharded;
+use crate::store::sharded::{Sharded, Twin};
 use crate::store::{Entry, Store, Which};
 
 const SHARDS: Sharded = Sharded(Pool::IndexedDb);
@@ -110,9 +110,25 @@ async fn drop_twin(layout: Layout, path: &str, newer: Option<f64>, cx: &Context)
 }
 
 /// The same after a commit: if it stays it does no harm, it is older.
-async fn drop_older(layout: Layout, path: &str, newer: Option<&Info>, cx: &Context) {
-    if let Some(newer) = newer {
-        let _ = drop_twin(layout, path, Some(newer.saved), cx).await;
+async fn drop_older(layout: Layout, path: &str, newer: &Info, cx: &Context) {
+    let _ = drop_twin(layout, path, Some(newer.saved), cx).await;
+}
+
+/// Does to shards what `work` does, which is told in `twin` whether a record of TF.js's is at one of the paths: mostly there is none, and one
+/// transaction is all. `None` where there is one, or nothing among the shards: then both layouts have to be looked at first.
+async fn at_once<T>(
+    paths: &[&str],
+    twin: &Twin,
+    work: impl Future<Output = Result<T>>,
+    cx: &Context,
+) -> Result<Option<T>> {
+    if !catalog::exists().await {
+        return Ok(None);
+    }
+    let tell = async { twin.set(Some(Records.has_any(paths, cx).await.unwrap_or(true))) };
+    match join(tell, work).await.1 {
+        Err(failure) if is_missing(&failure) || is_corrupt(&failure) => Ok(None),
+        done => done.map(Some),
     }
 }
 
@@ -155,28 +171,20 @@ impl Store for IndexedDb {
         let _turn = self.turn(path, cx).await?;
         let bytes = model.bytes();
         let by_size = if bytes.is_some_and(|bytes| bytes <= RECORD) { Layout::Record } else { Layout::Sharded };
-        match wanted(cx)?.unwrap_or(by_size) {
-            Layout::Record => {
-                let twin = sharded_row(path, cx).await?;
-                self.may_replace(path, twin.as_ref(), cx)?;
-                cx.later_than.set(twin.as_ref().and_then(Entry::saved));
-                let info = Records.put(path, model, cx).await?;
-                if twin.is_some() {
-                    drop_older(Layout::Sharded, path, Some(&info), cx).await;
-                }
-                Ok(info)
-            }
-            Layout::Sharded => {
-                let twin = Records.row(path, cx).await?;
-                self.may_replace(path, twin.as_ref(), cx)?;
-                cx.later_than.set(twin.as_ref().and_then(Entry::saved));
-                let info = SHARDS.put(path, model, cx).await?;
-                if twin.is_some() {
-                    drop_older(Layout::Record, path, Some(&info), cx).await;
-                }
-                Ok(info)
-            }
+        let layout = wanted(cx)?.unwrap_or(by_size);
+        let (twin, other) = match layout {
+            Layout::Record => (sharded_row(path, cx).await?, Layout::Sharded),
+            Layout::Sharded => (Records.row(path, cx).await?, Layout::Record),
+        };
+        self.replaces(path, twin.as_ref(), cx)?;
+        let info = match layout {
+            Layout::Record => Records.put(path, model, cx).await?,
+            Layout::Sharded => SHARDS.put(path, model, cx).await?,
+        };
+        if twin.is_some() {
+            drop_older(other, path, &info, cx).await;
         }
+        Ok(info)
     }
 
     async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
@@ -205,6 +213,10 @@ impl Store for IndexedDb {
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
+        let twin = Twin::default();
+        if let Some(removed) = at_once(&[path], &twin, SHARDS.unlink(path, which, Some(&twin), cx), cx).await? {
+            return Ok(removed);
+        }
         let Some(twins) = Twins::of(path, cx).await? else { return Records.remove(path, which, cx).await };
         // The older one first: nobody shall see it instead of the newer.
         match twins.newer() {
@@ -222,33 +234,25 @@ impl Store for IndexedDb {
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
         let _turn = self.turn(to, cx).await?;
-        let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
-        let source = source?;
-        if let Some(source) = source.as_ref().filter(|twins| twins.newer() == Layout::Sharded) {
-            source.drop_record(from, cx).await?;
-            return self.link(to, target?, cx, SHARDS.rename(from, to, cx)).await;
+        let moved = self.link(from, to, true, cx).await?;
+        if moved.is_some() {
+            return Ok(moved);
         }
-        if let Some(source) = source {
+        if let Some(source) = Twins::of(from, cx).await? {
             drop_twin(Layout::Sharded, from, source.record.as_ref().and_then(Entry::saved), cx).await?;
         }
         let twin = sharded_row(to, cx).await?;
-        self.may_replace(to, twin.as_ref(), cx)?;
-        cx.later_than.set(twin.as_ref().and_then(Entry::saved));
+        self.replaces(to, twin.as_ref(), cx)?;
         let info = Records.rename(from, to, cx).await?;
-        if twin.is_some() {
-            drop_older(Layout::Sharded, to, info.as_ref(), cx).await;
+        if let Some(info) = info.as_ref().filter(|_| twin.is_some()) {
+            drop_older(Layout::Sharded, to, info, cx).await;
         }
         Ok(info)
     }
 
     async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
         let _turn = self.turn(to, cx).await?;
-        let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
-        let is_sharded = source?.is_some_and(|twins| twins.newer() == Layout::Sharded);
-        if !is_sharded || wanted(cx)? == Some(Layout::Record) {
-            return Ok(None);
-        }
-        self.link(to, target?, cx, SHARDS.copy(from, to, cx)).await
+        if wanted(cx)? == Some(Layout::Record) { Ok(None) } else { self.link(from, to, false, cx).await }
     }
 }
 
@@ -258,25 +262,33 @@ impl IndexedDb {
         if cx.overwrite { Ok(None) } else { locks::exclusive(&self.url(path), cx).await.map(Some) }
     }
 
-    /// That nothing is at the path, in the other layout, that may not be replaced; of its own the layout itself makes sure.
-    fn may_replace(&self, path: &str, twin: Option<&Entry>, cx: &Context) -> Result<()> {
-        if cx.overwrite || twin.is_none() { Ok(()) } else { Err(Error::AlreadyExists { url: self.url(path) }.into()) }
+    /// What is at the path in the other layout may be replaced, and the save is dated later; of its own the layout itself makes sure.
+    fn replaces(&self, path: &str, twin: Option<&Entry>, cx: &Context) -> Result<()> {
+        if twin.is_some() && !cx.overwrite {
+            return Err(Error::AlreadyExists { url: self.url(path) }.into());
+        }
+        cx.later_than.set(twin.and_then(Entry::saved));
+        Ok(())
     }
 
-    /// Copies or moves a model among the shards, over what is there in either layout.
-    async fn link(
-        &self,
-        to: &str,
-        twin: Option<Entry>,
-        cx: &Context,
-        linking: impl Future<Output = Result<Option<Info>>>,
-    ) -> Result<Option<Info>> {
-        self.may_replace(to, twin.as_ref(), cx)?;
-        cx.later_than.set(twin.as_ref().and_then(Entry::saved));
-        let info = linking.await?;
-        if twin.is_some() {
-            drop_older(Layout::Record, to, info.as_ref(), cx).await;
+    /// Copies or moves a model among the shards, over what is there in either layout. `None`: it lies in a record.
+    async fn link(&self, from: &str, to: &str, is_move: bool, cx: &Context) -> Result<Option<Info>> {
+        let twin = Twin::default();
+        let linked = at_once(&[from, to], &twin, SHARDS.link(from, to, is_move, Some(&twin), cx), cx).await?;
+        if linked.is_some() {
+            return Ok(linked);
         }
-        Ok(info)
+        let (source, target) = join(Twins::of(from, cx), Records.row(to, cx)).await;
+        let Some(source) = source?.filter(|twins| twins.newer() == Layout::Sharded) else { return Ok(None) };
+        let target = target?;
+        self.replaces(to, target.as_ref(), cx)?;
+        if is_move {
+            source.drop_record(from, cx).await?;
+        }
+        let info = SHARDS.link(from, to, is_move, None, cx).await?;
+        if target.is_some() {
+            drop_older(Layout::Record, to, &info, cx).await;
+        }
+        Ok(Some(info))
     }
 }

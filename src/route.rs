@@ -153,19 +153,14 @@ impl Route {
     /// [`Error::InvalidArgument`].
     pub fn check_options(&self, source: Option<&Route>, cx: &Context) -> Result<()> {
         let why = match self {
-            Route::Stored(..) => NOT_OF_STORES,
+            Route::Stored(..) => "a store does not look at it",
             Route::Handler(_) => "give it to the handler: this save does not look at it",
             Route::Transfer(_) | Route::Artifacts(_) => return Ok(()),
         };
-        refuse(!matches!(source, Some(Route::Transfer(_))), why, cx)
-    }
-
-    /// The same of a move between stores.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`].
-    pub fn check_move(cx: &Context) -> Result<()> {
-        refuse(true, NOT_OF_STORES, cx)
+        cx.refuse_these(&["fieldNames", "files", "zip"], why)?;
+        let of_downloads =
+            ["requestInit", "fetchFunc", "cache", "concurrency", "retries", "weightPathPrefix", "weightUrlConverter"];
+        if matches!(source, Some(Route::Transfer(_))) { Ok(()) } else { cx.refuse(&of_downloads, why) }
     }
 
     /// Stores the model and gives the SaveResult.
@@ -202,16 +197,6 @@ impl Route {
             Route::Artifacts(_) => Err(Error::argument("target", "it must be a URL or an IOHandler").into()),
         }
     }
-}
-
-const NOT_OF_STORES: &str = "a store does not look at it";
-
-/// That there are no options of uploads, and none of downloads where nothing is downloaded.
-fn refuse(with_downloads: bool, why: &str, cx: &Context) -> Result<()> {
-    cx.refuse_these(&["fieldNames", "files", "zip"], why)?;
-    let of_downloads =
-        ["requestInit", "fetchFunc", "cache", "concurrency", "retries", "weightPathPrefix", "weightUrlConverter"];
-    if with_downloads { cx.refuse(&of_downloads, why) } else { Ok(()) }
 }
 
 /// Whether it is a URL for `fetch` that no scheme of ours begins: `models/m.json`, `blob:...`.

@@ -1,5 +1,8 @@
 //! Transactions. A write resolves on `complete` and never earlier, and a failed one is aborted and awaited.
 
+#[cfg(feature = "sharded")]
+use std::cell::Cell;
+
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -9,6 +12,10 @@ use super::{Host, close_kept};
 use crate::context::Context;
 use crate::error::Error;
 use crate::js::{self, Failure, Result};
+
+/// How many requests a transaction is held open with: some 10 ms.
+#[cfg(feature = "sharded")]
+const HELD_FOR: u32 = 30;
 
 /// The result of a request. The handlers are there when this returns, not when it is first awaited, so no answer is missed;
 /// and they are a promise's own functions, so nothing of ours can be dropped before it.
@@ -81,6 +88,21 @@ impl Transaction {
     ) -> Result<()> {
         let sent = self.transaction.object_store(store).and_then(|store| request(&store));
         sent.map(|_| ()).map_err(js::storage(&self.url, needed))
+    }
+
+    /// Waits for an answer from elsewhere, though not for long: with nothing to do the transaction would end, so it is asked meanwhile
+    /// for what nobody needs.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    #[cfg(feature = "sharded")]
+    pub async fn held_for<T: Copy>(&self, store: &str, answer: &Cell<Option<T>>) -> Result<Option<T>> {
+        let mut asked = 0;
+        while answer.get().is_none() && asked < HELD_FOR {
+            self.ask(store, 0, |store| store.get_key(&JsValue::from(0))).await?;
+            asked += 1;
+        }
+        Ok(answer.get())
     }
 
     /// Ends the transaction: commits when all went well, else rolls back; either way it waits until that is done.

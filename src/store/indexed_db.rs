@@ -103,6 +103,23 @@ impl Store for IndexedDb {
 }
 
 impl IndexedDb {
+    /// Whether there is anything at one of these paths.
+    ///
+    /// # Errors
+    /// As [`Connection::open`]; [`Error::Storage`].
+    #[cfg(feature = "sharded")]
+    pub async fn has_any(&self, paths: &[&str], cx: &Context) -> Result<bool> {
+        let db = Connection::kept(&SCHEMA, &self.url(""), cx).await?;
+        let transaction = db.read(&STORES)?;
+        let ask = |path| STORES.into_iter().map(move |store| (store, path));
+        let asked: Vec<_> = paths.iter().flat_map(ask).map(|(store, path)| key(&transaction, store, path)).collect();
+        let mut has_any = false;
+        for asked in asked {
+            has_any |= asked.await?;
+        }
+        Ok(has_any)
+    }
+
     fn entry(&self, path: String, info: Option<Info>, stored: bool) -> Entry {
         let url = self.url(&path);
         let damage = match (info, stored) {

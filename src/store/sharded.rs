@@ -1,7 +1,7 @@
 //! `opfs://`, and `indexeddb://` for large models: a row in the catalog and immutable shards in a pool. A save writes the pieces that no
 //! shard holds yet, and one transaction makes it the model; copy and move touch the catalog alone; only the sweep removes bytes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -26,6 +26,9 @@ use crate::weights::{Check, Chunk, Chunks, Spent, Weights};
 mod save;
 mod shards;
 pub mod sweep;
+
+/// Whether a model has a twin in another layout, once that is known.
+pub type Twin = Cell<Option<bool>>;
 
 /// Held alone by the sweep, shared by who begins to read or to save.
 const SWEEP: &str = "tfpersist:sweep";
@@ -109,24 +112,15 @@ impl Store for Sharded {
     }
 
     async fn remove(&self, path: &str, which: Which, cx: &Context) -> Result<Option<Entry>> {
-        let url = self.url(path);
-        if !catalog::exists().await {
-            return Err(Error::NotFound { url }.into());
-        }
-        let db = catalog::kept(&url, cx).await?;
-        let transaction = db.write(&[MODELS, HEADERS], cx)?;
-        let outcome = self.remove_row(&transaction, &url, which).await;
-        let removed = transaction.settle(outcome, 0, cx).await?;
-        sweep::soon(cx);
-        Ok(removed)
+        self.unlink(path, which, None, cx).await
     }
 
     async fn rename(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        self.link(from, to, true, cx).await.map(Some)
+        self.link(from, to, true, None, cx).await.map(Some)
     }
 
     async fn copy(&self, from: &str, to: &str, cx: &Context) -> Result<Option<Info>> {
-        self.link(from, to, false, cx).await.map(Some)
+        self.link(from, to, false, None, cx).await.map(Some)
     }
 }
 
@@ -180,8 +174,31 @@ impl Sharded {
         Ok(Weights::Chunks(Chunks { list, of: url, guard: Some(Rc::new(guard)), spent }))
     }
 
-    async fn remove_row(&self, transaction: &Transaction, url: &str, which: Which) -> Result<Option<Entry>> {
-        let row = catalog::model(transaction, url).await?.ok_or_else(|| Error::NotFound { url: url.to_owned() })?;
+    /// Removes a model's row; its shards are the sweep's.
+    ///
+    /// # Errors
+    /// As [`Store::remove`]; [`Error::NotFound`] also where there is a twin.
+    pub async fn unlink(&self, path: &str, which: Which, twin: Option<&Twin>, cx: &Context) -> Result<Option<Entry>> {
+        let url = self.url(path);
+        if !catalog::exists().await {
+            return Err(Error::NotFound { url }.into());
+        }
+        let db = catalog::kept(&url, cx).await?;
+        let transaction = db.write(&[MODELS, HEADERS], cx)?;
+        let outcome = self.unlink_row(&transaction, &url, which, twin).await;
+        let removed = transaction.settle(outcome, 0, cx).await?;
+        sweep::soon(cx);
+        Ok(removed)
+    }
+
+    async fn unlink_row(
+        &self,
+        transaction: &Transaction,
+        url: &str,
+        which: Which,
+        twin: Option<&Twin>,
+    ) -> Result<Option<Entry>> {
+        let row = found(transaction, catalog::model(transaction, url), url, twin).await?;
         if !which.is(row.saved()) {
             return Ok(None);
         }
@@ -190,14 +207,17 @@ impl Sharded {
     }
 
     /// One more model that lies in the same shards; of a move the first one goes.
-    async fn link(&self, from: &str, to: &str, is_move: bool, cx: &Context) -> Result<Info> {
+    ///
+    /// # Errors
+    /// As [`Store::copy`] and [`Store::rename`]; [`Error::NotFound`] also where one of both has a twin.
+    pub async fn link(&self, from: &str, to: &str, is_move: bool, twin: Option<&Twin>, cx: &Context) -> Result<Info> {
         let (from, to) = (self.url(from), self.url(to));
         if !catalog::exists().await {
             return Err(Error::NotFound { url: from }.into());
         }
         let db = catalog::kept(&to, cx).await?;
         let transaction = db.write(&[MODELS, HEADERS], cx)?;
-        let outcome = link_rows(&transaction, from, to, is_move, cx).await;
+        let outcome = link_rows(&transaction, from, to, is_move, twin, cx).await;
         let (info, replaced) = transaction.settle(outcome, 0, cx).await?;
         if replaced {
             sweep::soon(cx);
@@ -206,16 +226,32 @@ impl Sharded {
     }
 }
 
+/// The row of a model without a twin.
+async fn found(
+    transaction: &Transaction,
+    asked: impl Future<Output = Result<Option<Row>>>,
+    url: &str,
+    twin: Option<&Twin>,
+) -> Result<Row> {
+    let row = asked.await?;
+    let has_twin = match twin {
+        Some(twin) => transaction.held_for(MODELS, twin).await? != Some(false),
+        None => false,
+    };
+    row.filter(|_| !has_twin).ok_or_else(|| Error::NotFound { url: url.to_owned() }.into())
+}
+
 async fn link_rows(
     transaction: &Transaction,
     from: String,
     to: String,
     is_move: bool,
+    twin: Option<&Twin>,
     cx: &Context,
 ) -> Result<(Info, bool)> {
     let (row, stored) = (catalog::model(transaction, &from), catalog::stored(transaction, &from));
     let replaced = catalog::model(transaction, &to);
-    let row = row.await?.ok_or_else(|| Error::NotFound { url: from.clone() })?;
+    let row = found(transaction, row, &from, twin).await?;
     let (stored, replaced) = (stored.await?, replaced.await?);
     if replaced.is_some() && !cx.overwrite {
         return Err(Error::AlreadyExists { url: to }.into());

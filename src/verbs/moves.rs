@@ -14,8 +14,8 @@ use crate::store::{Store, Which};
 /// `moveModel(source, destination, options)`.
 pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    Route::check_move(&cx)?;
     let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
+    Route::Stored(destination.clone(), to.clone()).check_options(None, &cx)?;
     let is_same_store = source.scheme() == destination.scheme();
     if is_same_store && source.is_same(&from, &to) {
         return Err(Error::argument("destination", "it is the source itself").into());

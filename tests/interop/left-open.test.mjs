@@ -55,11 +55,11 @@ const work = async () => {
 
   // One that has failed is not used again.
   IDBDatabase.prototype.transaction = function fail() {
-    IDBDatabase.prototype.transaction = transaction;
     throw new DOMException('closing', 'InvalidStateError');
   };
   out.anew = await counted(async () => {
     out.failed = (await T.attempt(() => copyModel('indexeddb://shards', 'indexeddb://copy'))).error?.code;
+    IDBDatabase.prototype.transaction = transaction;
     await all();
   }) > 0;
   // Nor is one that the engine has closed, as it does when a disk fails or the site's data are cleared.
