@@ -41,6 +41,21 @@ async function play(scenes) {
     'clock back': async () => { Date.now = () => performance.timeOrigin + performance.now() - 3600e3; },
     'clock right': async () => { delete Date.now; Date.now = now; },
   };
+  /** TF.js begins to save to m, and others have to wait for that. */
+  const theirsBegins = async () => {
+    await later();
+    await tfio.save(models.theirs, url('of the slow'));
+    const stores = ['models_store', 'model_info_store'];
+    const db = await T.done(indexedDB.open('tensorflowjs'));
+    const tx = db.transaction(stores, 'readwrite');
+    const rows = await Promise.all(stores.map((store) => T.done(tx.objectStore(store).get('of the slow'))));
+    rows.forEach((row, i) => tx.objectStore(stores[i]).put({ ...row, modelPath: 'm' }));
+    stores.forEach((store) => tx.objectStore(store).delete('of the slow'));
+    const until = performance.now() + 300;
+    const ask = () => { if (performance.now() < until) tx.objectStore(stores[0]).getKey('m').onsuccess = ask; };
+    ask();
+    tx.oncomplete = () => db.close();
+  };
   const now = Date.now;
   const out = {};
   for (const [name, script] of Object.entries(scenes)) {
@@ -49,6 +64,7 @@ async function play(scenes) {
     for (const step of script) {
       const [verb, path, ...rest] = step.split(': ').flatMap((part, i) => (i === 0 ? [part] : part.split(' ')));
       const before = await T.dumpHash();
+      if (rest.at(-1) === 'meanwhile') await theirsBegins();
       const { error } = await T.attempt(async () => { await steps[verb](path, ...rest); });
       const untouched = error && await T.dumpHash() === before;
       const stands = path && await T.standing(path, models);
@@ -99,6 +115,10 @@ const SCENES = {
   'the clock is set back': {
     'theirs: t': THEIRS, 'ours: s': OURS, 'record: r': RECORD, 'clock back': '', 'ours: t': OURS, 'record: s': RECORD, 'ours: r': OURS,
     'copy: t s': RECORD, 'move: s r': OURS, 'clock right': '',
+  },
+  'a record that TF.js is still writing': {
+    'ours: m': OURS, 'copy: n m meanwhile': THEIRS, 'ours: m ': OURS, 'move: o m meanwhile': THEIRS,
+    'ours: m  ': OURS, 'ours: p': OURS, 'copy: m p meanwhile': OURS, 'remove: m meanwhile': GONE,
   },
   'a twin of TF.js\'s with the clock set back': { 'ours: m': OURS, 'theirs: m': THEIRS + HIDDEN, 'clock back': '', 'ours: m sharded': OURS, 'clock right': '' },
 };
