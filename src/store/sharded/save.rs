@@ -40,9 +40,11 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let id = new_id()?;
     let lock = lock_of(&id);
-    let (writer, own) = join(pool.writer(url, bytes, cx), locks::exclusive(&lock, cx)).await;
-    let (mut writer, own) = (writer?, own?);
-    let (save, layout, key) = Save::announce(pool, id, own, files, url, cx).await?;
+    let (writer, (own, db)) =
+        join(pool.writer(url, bytes, cx), join(locks::exclusive(&lock, cx), catalog::open(url, 0, cx))).await;
+    let (mut writer, own, db) = (writer?, own?, db?);
+    let save = Save { pool, url, id, db, _lock: own };
+    let (layout, key) = save.announce(files, cx).await?;
     let shards = Shards::new(layout, key, bytes, &save.id, is_strict(cx));
     let written = save.write(&mut model, shards, &mut writer, cx).await;
     let committed = match written {
@@ -70,25 +72,17 @@ struct Written {
 impl<'a> Save<'a> {
     /// Tells everybody, before a byte is written, that this save is under way and may use any shard that is there now. The sweep waits
     /// meanwhile, so it knows of the save or has been before it.
-    async fn announce(
-        pool: Pool,
-        id: String,
-        own: Lock,
-        files: Option<Promise>,
-        url: &'a str,
-        cx: &Context,
-    ) -> Result<(Self, Layout, Key)> {
-        let (gate, db) = join(locks::shared(SWEEP, cx), catalog::open(url, 0, cx)).await;
-        let (gate, db) = (gate?, db?);
+    async fn announce(&self, files: Option<Promise>, cx: &Context) -> Result<(Layout, Key)> {
+        let gate = locks::shared(SWEEP, cx).await?;
         let files = match files {
-            Some(files) => Some(opfs::files(files, url).await?),
+            Some(files) => Some(opfs::files(files, self.url).await?),
             None => None,
         };
-        let transaction = db.write_with(&catalog::ALL, Some("relaxed"))?;
-        let outcome = begin(&transaction, pool, files, url, &id, cx).await;
-        let (layout, key) = transaction.settle(outcome, 0, cx).await?;
+        let transaction = self.db.write_with(&catalog::ALL, Some("relaxed"))?;
+        let outcome = begin(&transaction, self.pool, files, self.url, &self.id, cx).await;
+        let announced = transaction.settle(outcome, 0, cx).await;
         drop(gate);
-        Ok((Self { pool, url, id, db, _lock: own }, layout, key))
+        announced
     }
 
     async fn write(&self, model: &mut Model, mut shards: Shards, writer: &mut Writer, cx: &Context) -> Result<Written> {
@@ -132,11 +126,12 @@ impl<'a> Save<'a> {
         info: Info,
         cx: &Context,
     ) -> Result<(Info, bool)> {
-        let replaced = catalog::model(transaction, self.url).await?;
+        let replaced = catalog::model(transaction, self.url);
+        self.check(transaction, &written).await?;
+        let replaced = replaced.await?;
         if replaced.is_some() && !cx.overwrite {
             return Err(Error::AlreadyExists { url: self.url.to_owned() }.into());
         }
-        self.check(transaction, &written).await?;
         for shard in &written.new {
             catalog::put_shard(transaction, shard, self.pool.name())?;
         }
@@ -150,14 +145,18 @@ impl<'a> Save<'a> {
 
     /// That nobody took this save for dead, and each shard that it uses is still there.
     async fn check(&self, transaction: &Transaction, written: &Written) -> Result<()> {
-        let mut is_there = catalog::has(transaction, PENDING, &self.id).await?;
+        let mut asked = vec![catalog::has(transaction, PENDING, &self.id)];
         for name in &written.names {
             let store = match written.new.iter().any(|shard| shard.name == *name) {
                 false => SHARDS,
                 true if self.pool == Pool::IndexedDb => POOL,
                 true => continue, // a file, whose length was looked at when it was written
             };
-            is_there &= catalog::has(transaction, store, name).await?;
+            asked.push(catalog::has(transaction, store, name));
+        }
+        let mut is_there = true;
+        for asked in asked {
+            is_there &= asked.await?;
         }
         if is_there {
             return Ok(());
