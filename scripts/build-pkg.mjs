@@ -88,7 +88,7 @@ function writeBuild(build) {
   const wasm = `pkg/${build}_bg.wasm`;
   // Functions that are called once stay functions: smaller ones compress better (164 -> 157 KB for what was the larger build then).
   // So does what -O2 makes of them, though it is 10 KB more before gzip than -Oz (253.9 -> 252.5 KB).
-  run('wasm-opt', ['-O2', '-s', '1', '--converge', '--one-caller-inline-max-function-size=20', wasm, '-o', wasm]);
+  run('wasm-opt', ['-O2', '-s', '1', '--converge', '--one-caller-inline-max-function-size=16', wasm, '-o', wasm]);
   if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
 
   // What the wasm imports from js/ lies beside it, once for all builds.

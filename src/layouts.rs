@@ -239,6 +239,9 @@ impl Store for IndexedDb {
             return Ok(moved);
         }
         if let Some(source) = Twins::of(from, cx).await? {
+            if source.newer() == Layout::Sharded {
+                return Ok(None); // saved meanwhile
+            }
             drop_twin(Layout::Sharded, from, source.record.as_ref().and_then(Entry::saved), cx).await?;
         }
         let twin = sharded_row(to, cx).await?;

@@ -137,6 +137,43 @@ for (const engine of ENGINES.filter((name) => name !== 'webkit')) {
   });
 }
 
+test('a model that another tab commits while a move looks into both layouts is not lost', { timeout: PATIENCE }, async () => {
+  const page = await open({ html: 'bare' });
+  const found = await page.evaluate(async () => {
+    const { save, load, moveModel, listModels } = await T.sharded();
+    const model = T.plain('m', 1, 4000);
+    await save(model, 'indexeddb://small', { layout: 'tfjs' });
+    await save(model, 'indexeddb://spare', { layout: 'sharded' });
+    const stores = ['models_store', 'model_info_store'];
+    const [theirs, catalog] = [await T.done(indexedDB.open('tensorflowjs')), await T.done(indexedDB.open('tfpersist'))];
+    const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+    const busy = (ms) => { // whoever reads TF.js's records has to wait so long
+      const store = theirs.transaction(stores, 'readwrite').objectStore(stores[0]);
+      const until = performance.now() + ms;
+      const ask = () => { if (performance.now() < until) store.getKey('m').onsuccess = ask; };
+      ask();
+    };
+    busy(200);
+    const moving = T.attempt(() => moveModel('indexeddb://m', 'indexeddb://n')); // nothing is there
+    await sleep(50);
+    busy(700); // behind the first look: the second has to wait
+    await sleep(500);
+    const tx = catalog.transaction(['models', 'headers'], 'readwrite'); // what a save commits in another tab
+    for (const name of ['models', 'headers']) {
+      const row = await T.done(tx.objectStore(name).get('indexeddb://spare'));
+      tx.objectStore(name).put({ ...row, key: 'indexeddb://m' });
+    }
+    await T.done(tx);
+    const { error } = await moving;
+    const urls = Object.keys(await listModels('indexeddb://')).sort();
+    const at = error ? 'indexeddb://m' : 'indexeddb://n';
+    return { moved: error?.code ?? 'moved', is: urls.includes(at), bytes: (await T.attempt(() => load(at))).value?.weightData.byteLength };
+  });
+  assert.ok(['moved', 'ERR_NOT_FOUND'].includes(found.moved), found.moved);
+  assert.deepEqual({ is: found.is, bytes: found.bytes }, { is: true, bytes: 4000 });
+  await page.close();
+});
+
 test('after all that, the database of TF.js is as TF.js alone makes it, and it trains, saves, loads and predicts there', async () => {
   const page = await open();
   const { dumps, theirs, ours, predictions } = await page.evaluate(async () => {

@@ -16,7 +16,7 @@ use crate::digest::Key;
 use crate::error::Error;
 use crate::idb::{Connection, Transaction};
 use crate::info::Info;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 use crate::locks::{self, Lock};
 use crate::pieces::{self, Layout};
 use crate::weights::Weights;
@@ -40,9 +40,12 @@ pub async fn save(pool: Pool, url: &str, mut model: Model, cx: &Context) -> Resu
     let files = (pool == Pool::Opfs).then(|| opfs::files_soon(url));
     let id = new_id()?;
     let lock = lock_of(&id);
-    let (writer, (own, db)) =
-        join(pool.writer(url, bytes, cx), join(locks::exclusive(&lock, cx), catalog::open(url, 0, cx))).await;
-    let (mut writer, own, db) = (writer?, own?, db?);
+    let ready = async {
+        let writer = pool.writer(url, bytes, cx).await?; // first: without it nothing is made
+        Ok::<_, Failure>((writer, catalog::open(url, 0, cx).await?))
+    };
+    let (ready, own) = join(ready, locks::exclusive(&lock, cx)).await;
+    let ((mut writer, db), own) = (ready?, own?);
     let save = Save { pool, url, id, db, _lock: own };
     let (layout, key) = save.announce(files, cx).await?;
     let shards = Shards::new(layout, key, bytes, &save.id, is_strict(cx));
