@@ -97,9 +97,10 @@ impl Transaction {
     /// [`Error::Storage`].
     #[cfg(feature = "sharded")]
     pub async fn held_for<T: Copy>(&self, store: &str, answer: &Cell<Option<T>>) -> Result<Option<T>> {
+        let store = self.transaction.object_store(store).map_err(js::storage(&self.url, 0))?;
         let mut asked = 0;
         while answer.get().is_none() && asked < HELD_FOR {
-            self.ask(store, 0, |store| store.get_key(&JsValue::from(0))).await?;
+            self.answered(store.get_key(&JsValue::from(0)), 0).await?;
             asked += 1;
         }
         Ok(answer.get())

@@ -150,7 +150,8 @@ function calledNow(spec, name, self, args, go) {
 export function wrapMethod(owner, name, spec) {
   const original = owner[name];
   originals[name] ??= original;
-  owner[name] = { [name](...args) { return called(spec, name, this, args, () => original.apply(this, args)); } }[name];
+  const unseen = spec.unseen ?? (() => false);
+  owner[name] = { [name](...args) { return unseen(args) ? original.apply(this, args) : called(spec, name, this, args, () => original.apply(this, args)); } }[name];
 }
 
 function wrapClass(name, spec) {
