@@ -135,9 +135,7 @@ impl Transaction {
         if failure.is_none() && committed {
             return Ok(());
         }
-        if failure.is_none() {
-            close_kept(); // Firefox refuses to write through one that has met the quota
-        }
+        close_kept(); // Firefox refuses to write through one that has met the quota
         let aborted = || {
             cx.check().err().unwrap_or_else(|| {
                 js::storage(&self.url, needed)(self.transaction.error().map_or(JsValue::UNDEFINED, JsValue::from))
