@@ -77,7 +77,8 @@ async function hasShards() {
 async function buildFor(name, args) {
   if (ready.transfers) return ready.transfers;
   if (args.some((arg) => look(needsAll, arg))) return start('transfers');
-  const mayBeSharded = args.some((arg) => schemeOf(arg) === 'indexeddb') || (name === 'listModels' && typeof args[0] !== 'string');
+  // A load asks for itself, while it reads.
+  const mayBeSharded = (!name.startsWith('load') && args.some((arg) => schemeOf(arg) === 'indexeddb')) || (name === 'listModels' && typeof args[0] !== 'string');
   // Who may not replace anything has to know of the first model in shards, too, that somebody may write meanwhile.
   const mayNotReplace = args.some((arg) => look((options) => options?.overwrite === false, arg));
   if (mayBeSharded && (mayNotReplace || (await hasShards()))) return start('transfers');

@@ -44,7 +44,16 @@ impl Model {
             return Err(Error::argument("model", "it must be a model with save(), or ModelArtifacts").into());
         }
         let artifacts = artifacts.unchecked_ref::<Object>();
-        Self::new(Header::of(artifacts)?.with_own_specs()?, Weights::of(artifacts)?)
+        Self::new(Header::of(artifacts)?, Weights::of(artifacts)?)
+    }
+
+    /// The same of what is our own, as a store's clone is: plain, and nobody else changes it.
+    ///
+    /// # Errors
+    /// As [`Model::from_artifacts`].
+    pub fn from_own(artifacts: &JsValue) -> Result<Self> {
+        let artifacts = artifacts.unchecked_ref::<Object>();
+        Self::new(Header::of_own(artifacts)?, Weights::of(artifacts)?)
     }
 
     /// Puts a header and weights together.

@@ -24,7 +24,7 @@ pub const FIELD: &str = "cachedFrom";
 /// # Errors
 /// The source's; [`Error::InvalidArgument`], [`Error::NotSupported`] for a `cache` that cannot be one.
 pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
-    let Some(cache) = js::get_some(&cx.options, "cache") else { return source.open(cx).await };
+    let Some(cache) = cx.options.some("cache") else { return source.open(cx).await };
     let Route::Transfer(Transfer::Http(http)) = source else {
         return Err(Error::argument("options.cache", "only models that come from a server are cached").into());
     };
@@ -161,7 +161,7 @@ impl Entry {
 }
 
 fn counted(artifacts: &Object, weights: Weights) -> Result<Model> {
-    let mut model = Model::new(Header::of(artifacts)?, weights)?;
+    let mut model = Model::new(Header::of_own(artifacts)?, weights)?;
     model.is_counted = true;
     Ok(model)
 }

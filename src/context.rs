@@ -8,11 +8,12 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
-use crate::error::Error;
 use crate::js::{self, Failure, Result};
 use crate::progress::Progress;
 
 mod options;
+
+pub use options::Options;
 
 /// What becomes of the weights of a model that is read.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -29,7 +30,7 @@ pub enum Taken {
 /// The options of one call, and how far it is.
 pub struct Context {
     /// As the caller gave them.
-    pub options: Object,
+    pub options: Options,
     /// Replace what is stored.
     pub overwrite: bool,
     /// A model JSON alone, whose weights are missing, will not do.
@@ -52,7 +53,7 @@ impl Default for Context {
     /// For what happens without a caller.
     fn default() -> Self {
         Self {
-            options: Object::new(),
+            options: Options::default(),
             overwrite: true,
             needs_weights: Cell::default(),
             is_thorough: Cell::default(),
@@ -70,7 +71,7 @@ impl Context {
     /// Reads the caller's options.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] for an option that nobody knows or that has the wrong type; the signal's reason when it is aborted.
+    /// [`crate::Error::InvalidArgument`] for an option that nobody knows or that has the wrong type; the signal's reason when it is aborted.
     pub fn new(options: &JsValue) -> Result<Self> {
         Self::with(options, &[])
     }
@@ -80,21 +81,16 @@ impl Context {
     /// # Errors
     /// As [`Context::new`].
     pub fn with(options: &JsValue, more: &[&str]) -> Result<Self> {
-        let options = match options {
-            value if value.is_undefined() || value.is_null() => Object::new(),
-            value if value.is_object() => Object::unchecked_from_js(value.clone()),
-            _ => return Err(Error::argument("options", "it must be an object").into()),
-        };
-        options::check_names(&options, more)?;
+        let options = Options::of(options, more)?;
         let context = Self {
-            overwrite: options::flag(&options, "overwrite")?.unwrap_or(true),
+            overwrite: options.flag("overwrite")?.unwrap_or(true),
             needs_weights: Cell::new(false),
             is_thorough: Cell::new(false),
             taken: Cell::default(),
-            durability: options::durability(&options)?,
+            durability: options.durability()?,
             later_than: Cell::default(),
-            signal: options::signal(&options)?,
-            on_progress: options::option(&options, "onProgress", "a function")?,
+            signal: options.signal()?,
+            on_progress: options.typed("onProgress", options::IS_FUNCTION)?,
             progress: Rc::default(),
             options,
         };

@@ -10,13 +10,15 @@ use web_sys::{IdbDatabase, IdbFactory, IdbOpenDbRequest, IdbTransaction};
 use crate::context::Context;
 use crate::error::Error;
 use crate::js::{self, Failure, Result};
-#[cfg(feature = "sharded")]
 use crate::kept::Kept;
 
 mod transaction;
 
 pub use transaction::{Transaction, with_estimate};
 use transaction::{abort, answer};
+
+/// The database of the layout that only the larger build reads and writes.
+pub const CATALOG: &str = "tfpersist";
 
 /// What a host call gives.
 type Host<T> = core::result::Result<T, JsValue>;
@@ -31,7 +33,6 @@ extern "C" {
 }
 
 /// Milliseconds for which a database is left open.
-#[cfg(feature = "sharded")]
 const KEPT_FOR: u32 = 5000;
 
 /// How a database is made: its name, and its object stores with their one key path.
@@ -63,7 +64,6 @@ impl Drop for Opened {
     }
 }
 
-#[cfg(feature = "sharded")]
 thread_local! {
     /// The databases that are left open for whoever needs them next: to open one takes as long as to write a row.
     static OPEN: Kept<Vec<(&'static str, Rc<Opened>)>> = Kept::default();
@@ -71,7 +71,6 @@ thread_local! {
 
 /// Nothing is left open any more.
 fn close_kept() {
-    #[cfg(feature = "sharded")]
     drop(Kept::take(&OPEN));
 }
 
@@ -132,7 +131,6 @@ impl Connection {
     ///
     /// # Errors
     /// As [`Connection::open`].
-    #[cfg(feature = "sharded")]
     pub async fn kept(schema: &'static Schema, url: &str, cx: &Context) -> Result<Self> {
         cx.check()?; // as the opening would
         let left =
@@ -151,12 +149,6 @@ impl Connection {
         };
         Kept::drop_in(&OPEN, KEPT_FOR);
         Ok(connection)
-    }
-
-    /// There is only one.
-    #[cfg(not(feature = "sharded"))]
-    pub fn kept(schema: &'static Schema, url: &str, cx: &Context) -> impl Future<Output = Result<Self>> {
-        Self::open(schema, url, 0, cx)
     }
 
     /// Begins a transaction that only reads: one view of these stores.
@@ -196,7 +188,6 @@ impl Connection {
 }
 
 /// Whether there is a database of that name; asked when this returns, answered when it is awaited. Where the engine does not tell: yes.
-#[cfg(feature = "sharded")]
 pub fn exists(name: &'static str) -> impl Future<Output = bool> {
     let databases = factory().map(|factory| js::method(&factory, "databases").map(|ask| ask.call0(&factory)));
     async move {

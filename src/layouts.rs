@@ -36,7 +36,7 @@ enum Layout {
 
 /// What the option `layout` says.
 fn wanted(cx: &Context) -> Result<Option<Layout>> {
-    let Some(value) = js::get_some(&cx.options, "layout") else { return Ok(None) };
+    let Some(value) = cx.options.some("layout") else { return Ok(None) };
     match js::text(&value).as_deref() {
         Some("auto") => Ok(None),
         Some("tfjs") => Ok(Some(Layout::Record)),
@@ -146,25 +146,23 @@ impl Store for IndexedDb {
     }
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
-        if !catalog::is_known() {
-            let exists = catalog::asked();
-            let opened = Records.open(path, cx).await; // meanwhile: mostly it is the only one
-            if !exists.await {
-                return opened;
-            }
-        }
-        for _ in 1..ATTEMPTS {
-            let opened = match Twins::of(path, cx).await? {
-                Some(twins) if twins.newer() == Layout::Sharded => SHARDS.open(path, cx).await,
-                _ => Records.open(path, cx).await,
+        let mut attempts = 1;
+        loop {
+            // Mostly it is in one of them alone; the record is asked for first, as it takes longest.
+            let (record, sharded) = join(Records.open(path, cx), sharded_row(path, cx)).await;
+            let is_sharded = match (&record, &sharded) {
+                (_, Ok(None)) => false,
+                (Err(failure), Ok(Some(_))) if is_missing(failure) => true,
+                _ => Twins::of(path, cx).await?.is_some_and(|twins| twins.newer() == Layout::Sharded),
             };
-            match opened {
+            match if is_sharded { SHARDS.open(path, cx).await } else { record } {
                 // Saved in the other layout meanwhile, or not there at all.
-                Err(failure) if is_missing(&failure) && self.row(path, cx).await?.is_some() => {}
+                Err(failure) if is_missing(&failure) && attempts < ATTEMPTS && self.row(path, cx).await?.is_some() => {
+                    attempts += 1;
+                }
                 opened => return opened,
             }
         }
-        Records.open(path, cx).await
     }
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {

@@ -44,7 +44,6 @@ mod host;
 mod idb;
 mod info;
 mod js;
-#[cfg(feature = "sharded")]
 mod kept;
 mod locks;
 #[cfg(feature = "transfers")]

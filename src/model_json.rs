@@ -123,7 +123,7 @@ impl ModelJson {
                 js::set(&artifacts, key, &value);
             }
         }
-        Model::new(Header::of(&artifacts)?, weights.unwrap_or(Weights::None))
+        Model::new(Header::of_own(&artifacts)?, weights.unwrap_or(Weights::None))
     }
 
     /// The specs of all groups as JSON.

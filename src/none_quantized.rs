@@ -13,7 +13,7 @@ pub enum Quantize {}
 
 impl Quantize {
     pub fn of(cx: &Context) -> Result<Option<Self>> {
-        if js::get_some(&cx.options, OPTION).is_some() { Err(js::needs_more()) } else { Ok(None) }
+        if cx.options.some(OPTION).is_some() { Err(js::needs_more()) } else { Ok(None) }
     }
 
     pub async fn apply(self, _: Model, _: &Context) -> Result<(Model, Self)> {

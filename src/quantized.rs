@@ -33,7 +33,7 @@ impl Quantize {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything but a type and a function.
     pub fn of(cx: &Context) -> Result<Option<Self>> {
-        let Some(value) = js::get_some(&cx.options, OPTION) else { return Ok(None) };
+        let Some(value) = cx.options.some(OPTION) else { return Ok(None) };
         match value.dyn_into::<Function>() {
             Ok(each) => Ok(Some(Quantize::Each(each))),
             Err(value) => dtype(&value, "").map(Quantize::All).map(Some),

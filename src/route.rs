@@ -57,7 +57,7 @@ impl Route {
         if let Some(transfer) = Transfer::of_value(source, cx)? {
             return Ok(Route::Transfer(transfer));
         }
-        let answers = ask(&registry::load_routers(), source, &cx.options)?;
+        let answers = ask(&registry::load_routers(), source, &cx.options.all())?;
         let relative = js::text(source).filter(|text| answers.is_empty() && is_relative(text));
         match relative.map(|url| Transfer::of_relative(url, cx)).transpose()?.flatten() {
             Some(transfer) => Ok(Route::Transfer(transfer)),
@@ -113,6 +113,12 @@ impl Route {
             (Route::Transfer(transfer), Route::Transfer(other)) => transfer == other,
             _ => false,
         }
+    }
+
+    /// Whether a model of it can be in another layout than TF.js's.
+    #[cfg(not(feature = "transfers"))]
+    pub fn may_be_in_shards(&self) -> bool {
+        matches!(self, Route::Stored(store, _) if store.scheme() == "indexeddb")
     }
 
     /// Opens the model.

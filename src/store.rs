@@ -138,7 +138,7 @@ impl Entry {
 }
 
 /// The model of artifacts that were stored: what is wrong with them is damage.
-pub fn stored_model(artifacts: &JsValue, url: &str) -> Result<Model> {
+pub fn stored_model(artifacts: &JsValue, url: &str, read: fn(&JsValue) -> Result<Model>) -> Result<Model> {
     if !artifacts.is_object() {
         return Err(corrupt(url, "modelArtifacts", "an object", described(artifacts)).into());
     }
@@ -148,7 +148,7 @@ pub fn stored_model(artifacts: &JsValue, url: &str) -> Result<Model> {
     if let Some(piece) = pieces.iter().find(|piece| !is_bytes(piece)) {
         return Err(corrupt(url, "weightData", "an ArrayBuffer", described(piece)).into());
     }
-    Model::from_artifacts(artifacts).map_err(|failure| failure.at_rest(url))
+    read(artifacts).map_err(|failure| failure.at_rest(url))
 }
 
 /// An [`Error::Corrupt`].

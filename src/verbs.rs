@@ -24,10 +24,15 @@ pub use verify::verify;
 
 #[cfg(feature = "transfers")]
 use crate::{cache::open, context::Taken};
+#[cfg(not(feature = "transfers"))]
+use {crate::idb, futures_util::future::join};
 
+/// Whether the model may lie in shards, which only the larger build can read, is asked meanwhile: to wait for it takes as long as to read a small one.
 #[cfg(not(feature = "transfers"))]
 async fn open(source: &Route, cx: &Context) -> Result<Model> {
-    source.open(cx).await
+    let has_shards = async { source.may_be_in_shards() && idb::exists(idb::CATALOG).await };
+    let (opened, has_shards) = join(source.open(cx), has_shards).await;
+    if has_shards { Err(js::needs_more()) } else { opened }
 }
 
 /// How often a move between stores, or a check, is tried when somebody saves to the source meanwhile.

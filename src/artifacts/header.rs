@@ -32,24 +32,33 @@ impl AsRef<JsValue> for Header {
 }
 
 impl Header {
-    /// The header of ModelArtifacts.
+    /// The header of a caller's ModelArtifacts.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when the topology is binary.
+    /// [`Error::InvalidArgument`] when the topology is binary, or something cannot be copied.
     pub fn of(artifacts: &Object) -> Result<Self> {
+        let header = Self::of_own(artifacts)?;
+        // An instance of a class may have them from its prototype.
+        for key in ["modelTopology", "weightSpecs"].iter().chain(&METADATA) {
+            let value = js::get(artifacts, key);
+            if !value.is_undefined() {
+                js::set(&header.0, key, &value);
+            }
+        }
+        header.with_own_specs()
+    }
+
+    /// The same of what is our own, plain and changed by nobody else: nothing comes from a prototype, and the specs need no copy.
+    ///
+    /// # Errors
+    /// As [`Header::of`].
+    pub fn of_own(artifacts: &Object) -> Result<Self> {
         if js::get(artifacts, "modelTopology").is_instance_of::<ArrayBuffer>() {
             return Err(Error::argument("modelTopology", "it is binary, and only JSON topologies can be stored").into());
         }
         let header = Object::new();
         let unreadable = |cause| Failure::argument("model", "it cannot be read", cause);
         Object::try_assign(&header, artifacts).map_err(unreadable)?;
-        // An instance of a class may have them from its prototype.
-        for key in ["modelTopology", "weightSpecs"].iter().chain(&METADATA) {
-            let value = js::get(artifacts, key);
-            if !value.is_undefined() {
-                js::set(&header, key, &value);
-            }
-        }
         let _ = js_sys::Reflect::delete_property(&header, &"getWeightStream".into());
         if Object::has_own(&header, &"weightData".into()) {
             // A placeholder, so that the key keeps its place.
@@ -62,7 +71,7 @@ impl Header {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when they cannot be copied.
-    pub(super) fn with_own_specs(self) -> Result<Self> {
+    fn with_own_specs(self) -> Result<Self> {
         if let Some(specs) = js::get_some(&self.0, "weightSpecs").filter(JsValue::is_object) {
             // A framework's proxies are no objects to clone, but to JSON they are.
             let copy = js::structured_clone(&specs)

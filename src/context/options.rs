@@ -40,22 +40,93 @@ const KNOWN: [&str; 23] = [
 const BARE_INIT: [&str; 9] =
     ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
 
-/// That there are only options that we know, or `more`, and texts where nobody else would check it.
-///
-/// # Errors
-/// [`Error::InvalidArgument`] that names the option.
-pub(super) fn check_names(options: &Object, more: &[&str]) -> Result<()> {
+/// What the caller gave, mostly nothing: then none of them is asked for by its name, which takes as long as to read a small model.
+#[derive(Clone, Default)]
+pub struct Options(Option<Object>);
+
+impl Options {
+    /// Of what the caller gave: there are only options that we know, or `more`, and texts where nobody else would check it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] that names the option.
+    pub(super) fn of(value: &JsValue, more: &[&str]) -> Result<Self> {
+        if value.is_undefined() || value.is_null() {
+            return Ok(Self(None));
+        }
+        if !value.is_object() {
+            return Err(Error::argument("options", "it must be an object").into());
+        }
+        let given = Object::unchecked_from_js(value.clone());
+        check_names(&given, more)?;
+        let options = Self(Some(given));
+        for key in ["weightPathPrefix", "cache"] {
+            if options.some(key).is_some_and(|value| js::text(&value).is_none()) {
+                return Err(wrong(key, "it must be a text"));
+            }
+        }
+        Ok(options)
+    }
+
+    /// An option that is neither undefined nor null.
+    pub fn some(&self, key: &str) -> Option<JsValue> {
+        js::get_some(self.0.as_ref()?, key)
+    }
+
+    /// All of them, for who has options of its own.
+    pub fn all(&self) -> Object {
+        self.0.clone().unwrap_or_default()
+    }
+
+    /// One that `read` makes something of; `why` is for who gives another.
+    fn read<T>(&self, key: &str, why: &str, read: impl FnOnce(JsValue) -> Option<T>) -> Result<Option<T>> {
+        let Some(value) = self.some(key) else { return Ok(None) };
+        read(value).map(Some).ok_or_else(|| wrong(key, why))
+    }
+
+    /// One of a type.
+    pub(super) fn typed<T: JsCast>(&self, key: &str, why: &str) -> Result<Option<T>> {
+        self.read(key, why, |value| value.dyn_into().ok())
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.read(key, "it must be true or false", |value| value.as_bool())
+    }
+
+    pub(super) fn durability(&self) -> Result<Option<String>> {
+        self.read("durability", "it must be 'default', 'strict' or 'relaxed'", |value| {
+            value.as_string().filter(|value| matches!(value.as_str(), "default" | "strict" | "relaxed"))
+        })
+    }
+
+    /// The signal, or else that of the requestInit.
+    pub(super) fn signal(&self) -> Result<Option<AbortSignal>> {
+        let signal = match self.typed::<AbortSignal>("signal", IS_SIGNAL)? {
+            None => {
+                let init = self.some("requestInit").filter(JsValue::is_object).map(JsCast::unchecked_into);
+                Self(init).typed("signal", IS_SIGNAL)?
+            }
+            signal => signal,
+        };
+        // What only calls itself one throws at each question.
+        let is_one = |signal: &AbortSignal| js::get(signal, "aborted").as_bool().is_some();
+        signal.map(|signal| Some(signal).filter(is_one).ok_or_else(|| wrong("signal", IS_SIGNAL))).transpose()
+    }
+}
+
+const IS_SIGNAL: &str = "it must be an AbortSignal";
+pub(super) const IS_FUNCTION: &str = "it must be a function";
+
+fn wrong(key: &str, why: &str) -> Failure {
+    Error::argument(format!("options.{key}"), why).into()
+}
+
+fn check_names(options: &Object, more: &[&str]) -> Result<()> {
     let unreadable = |cause| Failure::argument("options", "it cannot be read", cause);
     let given = Object::try_assign(&Object::new(), options).map_err(unreadable)?;
     for key in Object::keys(&given) {
         let key = key.as_string().unwrap_or_default();
         if ![&KNOWN[..], &BARE_INIT, more].iter().any(|known| known.contains(&key.as_str())) {
-            return Err(Error::argument(format!("options.{key}"), "there is no such option").into());
-        }
-    }
-    for key in ["weightPathPrefix", "cache"] {
-        if js::get_some(options, key).is_some_and(|value| js::text(&value).is_none()) {
-            return Err(Error::argument(format!("options.{key}"), "it must be a text").into());
+            return Err(wrong(&key, "there is no such option"));
         }
     }
     Ok(())
@@ -68,11 +139,11 @@ impl Context {
     /// [`Error::InvalidArgument`] for a body in it, which would replace the model.
     pub fn request_init(&self) -> Result<Object> {
         let init = self.pick(&BARE_INIT);
-        if let Some(given) = object(&self.options, "requestInit", JsValue::is_object, "an object")? {
+        if let Some(given) = self.options.read("requestInit", "it must be an object", as_object)? {
             Object::try_assign(&init, &given).map_err(js::thrown)?;
         }
         if js::get_some(&init, "body").is_some() {
-            return Err(Error::argument("options.requestInit.body", "the body of a save is the model").into());
+            return Err(wrong("requestInit.body", "the body of a save is the model"));
         }
         Ok(init)
     }
@@ -82,12 +153,12 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything else.
     pub fn function(&self, key: &str) -> Result<Option<Function>> {
-        option(&self.options, key, "a function")
+        self.options.typed(key, IS_FUNCTION)
     }
 
     /// A text of the options.
     pub fn text(&self, key: &str) -> Option<String> {
-        js::text(&js::get(&self.options, key))
+        js::text(&self.options.some(key)?)
     }
 
     /// An object or a function of the options.
@@ -95,8 +166,8 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything else.
     pub fn object(&self, key: &str) -> Result<Option<Object>> {
-        let is_one = |value: &JsValue| value.is_object() || value.is_function();
-        object(&self.options, key, is_one, "an object or a function")
+        let read = |value: JsValue| if value.is_function() { Some(value.unchecked_into()) } else { as_object(value) };
+        self.options.read(key, "it must be an object or a function", read)
     }
 
     /// A flag of the options, false unless given.
@@ -104,7 +175,7 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything but true and false.
     pub fn flag(&self, key: &str) -> Result<bool> {
-        flag(&self.options, key).map(Option::unwrap_or_default)
+        self.options.flag(key).map(Option::unwrap_or_default)
     }
 
     /// A whole number of the options, of `least` or more.
@@ -112,9 +183,9 @@ impl Context {
     /// # Errors
     /// [`Error::InvalidArgument`] for anything else.
     pub fn number(&self, key: &str, least: u64) -> Result<Option<u64>> {
-        let Some(value) = js::get_some(&self.options, key) else { return Ok(None) };
+        let Some(value) = self.options.some(key) else { return Ok(None) };
         let whole = value.as_f64().filter(|n| n.fract() == 0.0 && *n >= least as f64 && *n <= MAX_SAFE_INTEGER as f64);
-        let wrong = || Error::argument(format!("options.{key}"), format!("it must be a whole number from {least}"));
+        let wrong = || wrong(key, &format!("it must be a whole number from {least}"));
         Ok(Some(whole.ok_or_else(wrong)? as u64))
     }
 
@@ -141,9 +212,9 @@ impl Context {
     /// # Errors
     /// As [`Context::refuse`].
     pub fn refuse_these(&self, keys: &[&str], why: &str) -> Result<()> {
-        match keys.iter().find(|key| js::get_some(&self.options, key).is_some()) {
+        match keys.iter().find(|key| self.options.some(key).is_some()) {
             None => Ok(()),
-            Some(key) => Err(Error::argument(format!("options.{key}"), why).into()),
+            Some(key) => Err(wrong(key, why)),
         }
     }
 
@@ -160,7 +231,7 @@ impl Context {
     fn pick(&self, keys: &[&str]) -> Object {
         let picked = Object::new();
         for key in keys {
-            if let Some(value) = js::get_some(&self.options, key) {
+            if let Some(value) = self.options.some(key) {
                 js::set(&picked, key, &value);
             }
         }
@@ -168,40 +239,7 @@ impl Context {
     }
 }
 
-pub(super) fn option<T: JsCast>(options: &Object, key: &str, what: &str) -> Result<Option<T>> {
-    let Some(value) = js::get_some(options, key) else { return Ok(None) };
-    let wrong = |_| Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
-    value.dyn_into().map(Some).map_err(wrong)
-}
-
 /// An object, of whatever realm: those of an iframe are not `instanceof` ours.
-fn object(options: &Object, key: &str, is_one: impl Fn(&JsValue) -> bool, what: &str) -> Result<Option<Object>> {
-    let Some(value) = js::get_some(options, key) else { return Ok(None) };
-    let wrong = || Error::argument(format!("options.{key}"), format!("it must be {what}")).into();
-    if is_one(&value) { Ok(Some(value.unchecked_into())) } else { Err(wrong()) }
-}
-
-/// The signal of the options, or else of its requestInit.
-pub(super) fn signal(options: &Object) -> Result<Option<AbortSignal>> {
-    let init = js::get(options, "requestInit");
-    let holder =
-        if js::get_some(options, "signal").is_none() && init.is_object() { init.unchecked_ref() } else { options };
-    let signal = option::<AbortSignal>(holder, "signal", "an AbortSignal")?;
-    // What only calls itself one throws at each question.
-    let is_one = |signal: &AbortSignal| js::get(signal, "aborted").as_bool().is_some();
-    let wrong = || Error::argument("options.signal", "it must be an AbortSignal").into();
-    signal.map(|signal| Some(signal).filter(is_one).ok_or_else(wrong)).transpose()
-}
-
-pub(super) fn flag(options: &Object, key: &str) -> Result<Option<bool>> {
-    let Some(value) = js::get_some(options, key) else { return Ok(None) };
-    let wrong = || Error::argument(format!("options.{key}"), "it must be true or false").into();
-    value.as_bool().map(Some).ok_or_else(wrong)
-}
-
-pub(super) fn durability(options: &Object) -> Result<Option<String>> {
-    let Some(value) = js::get_some(options, "durability") else { return Ok(None) };
-    let value = value.as_string().filter(|value| matches!(value.as_str(), "default" | "strict" | "relaxed"));
-    let wrong = || Error::argument("options.durability", "it must be 'default', 'strict' or 'relaxed'").into();
-    value.map(Some).ok_or_else(wrong)
+fn as_object(value: JsValue) -> Option<Object> {
+    value.is_object().then(|| value.unchecked_into())
 }

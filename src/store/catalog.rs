@@ -33,7 +33,7 @@ pub const META: &str = "meta";
 pub const ALL: [&str; 6] = [MODELS, HEADERS, SHARDS, PENDING, POOL, META];
 /// What a load looks at.
 pub const TO_LOAD: [&str; 3] = [MODELS, HEADERS, META];
-const SCHEMA: Schema = Schema { name: "tfpersist", key_path: "key", stores: &ALL };
+const SCHEMA: Schema = Schema { name: idb::CATALOG, key_path: "key", stores: &ALL };
 
 thread_local! {
     /// Whether the database is known to be there.
@@ -42,21 +42,10 @@ thread_local! {
 
 /// Whether anything was ever stored in this layout.
 pub async fn exists() -> bool {
-    is_known() || asked().await
-}
-
-/// Whether it is known already that something was.
-pub fn is_known() -> bool {
-    IS_THERE.get()
-}
-
-/// Whether anything was: asked when this returns, answered when it is awaited.
-pub fn asked() -> impl Future<Output = bool> {
-    let exists = idb::exists(SCHEMA.name);
-    async {
-        IS_THERE.set(exists.await);
-        IS_THERE.get()
+    if !IS_THERE.get() {
+        IS_THERE.set(idb::exists(SCHEMA.name).await);
     }
+    IS_THERE.get()
 }
 
 /// Opens the catalog, and makes it when there is none.

@@ -30,7 +30,7 @@ impl Store for Custom {
         if artifacts.is_undefined() || artifacts.is_null() {
             return Err(Error::NotFound { url }.into());
         }
-        let mut model = stored_model(&artifacts, &url)?;
+        let mut model = stored_model(&artifacts, &url, Model::from_artifacts)?;
         model.saved = self.find(path, cx).await.ok().and_then(|entry| entry.saved());
         Ok(model)
     }

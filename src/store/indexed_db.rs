@@ -182,7 +182,7 @@ async fn put_model(
     }
     // Checked once more, now that nothing is awaited any more: the caller may have changed the model meanwhile.
     let artifacts = model.header.with_weights(Some(data));
-    Model::from_artifacts(&artifacts)?;
+    Model::from_own(&artifacts)?;
     let info =
         model.header.info(u64::from(data.byte_length()))?.dated_after(cx.replaced(replaced.map(|info| info.saved)));
     let record = Object::new();
@@ -214,7 +214,7 @@ fn info_of(record: &JsValue) -> Option<Info> {
 /// The model of a record, checked; `listed` is the other object store's record of it.
 fn read(record: &JsValue, listed: &JsValue, url: &str, is_thorough: bool) -> Result<Model> {
     let artifacts = js::get(record, "modelArtifacts");
-    let mut model = stored_model(&artifacts, url)?;
+    let mut model = stored_model(&artifacts, url, Model::from_own)?;
     model.saved = info_of(record).map(|info| info.saved);
     check_parts(&model, &artifacts, record, listed, url)?;
     if is_thorough {

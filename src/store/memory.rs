@@ -34,7 +34,7 @@ impl Store for Memory {
     async fn open(&self, path: &str, _cx: &Context) -> Result<Model> {
         let (artifacts, info) = self.find(path)?;
         let copied = js::structured_clone(&artifacts).map_err(js::storage(&self.url(path), 0))?;
-        let mut model = Model::from_artifacts(&copied)?;
+        let mut model = Model::from_own(&copied)?;
         model.saved = Some(info.saved);
         Ok(model)
     }

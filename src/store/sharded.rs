@@ -75,7 +75,7 @@ impl Store for Sharded {
         if !stored.artifacts.is_object() {
             return Err(corrupt(&url, HEADERS, "ModelArtifacts", described(&stored.artifacts)).into());
         }
-        let header = Header::of(stored.artifacts.unchecked_ref())?;
+        let header = Header::of_own(stored.artifacts.unchecked_ref())?;
         let mut model = Model::new(header, weights).map_err(|failure| failure.at_rest(&url))?;
         model.saved = row.saved();
         check_size(&model, &row, &url)?;

@@ -31,7 +31,7 @@ pub async fn put(to: &Http, model: Model, cx: &Context) -> Result<JsValue> {
     let naming = Naming { json: "model.json", shard_bytes: None, prefix: "./", shard: &name };
     let files = ModelFiles::in_blobs(model, naming, cx).await?;
     let form = host::construct("FormData", &[]).map_err(js::thrown)?;
-    let fields = js::get(&cx.options, "fieldNames");
+    let fields = cx.options.some("fieldNames").unwrap_or_default();
     for (key, file) in [("modelJSON", Some(&files.json)), ("weights", files.shards.first())] {
         let Some(file) = file else { continue };
         let field = js::text(&js::get(&fields, key)).unwrap_or_else(|| file.name.clone());

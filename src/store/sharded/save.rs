@@ -109,7 +109,7 @@ impl<'a> Save<'a> {
         needed: Option<u64>,
         cx: &Context,
     ) -> Result<(Info, bool)> {
-        let counted = Header::of(artifacts.unchecked_ref())?.info(written.bytes)?;
+        let counted = Header::of_own(artifacts.unchecked_ref())?.info(written.bytes)?;
         if let Some(expected) = needed.filter(|needed| *needed != written.bytes) {
             return Err(Error::SizeMismatch { file: "weightData".into(), expected, received: written.bytes }.into());
         }
