@@ -29,9 +29,9 @@ export function provide(build, defaultSource = source) {
 }
 
 function start(name, from) {
-  started[name] ??= instantiate(name, from).catch((error) => {
+  started[name] ??= instantiate(name, from).catch((cause) => {
     delete started[name]; // it may be tried again
-    throw error;
+    throw failure(`the wasm of tfpersist did not come, or is none: ${cause?.message}`, { name: 'NetworkError', code: 'ERR_NETWORK', cause });
   });
   return started[name];
 }
@@ -165,9 +165,10 @@ export const registerLoadRouter = (router) => void registry.loadRouters.push(rou
 export const getSaveHandlers = (url) => answers(registry.saveRouters, url);
 export const getLoadHandlers = (url, options) => answers(registry.loadRouters, url, options);
 
+const failure = (message, fields) => Object.assign(new Error(message), fields);
+
 function check(ok, argument, why) {
-  if (ok) return;
-  throw Object.assign(new Error(`${argument}: ${why}`), { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT', argument, why });
+  if (!ok) throw failure(`${argument}: ${why}`, { name: 'TypeError', code: 'ERR_INVALID_ARGUMENT', argument, why });
 }
 
 export function watchModels(callback) {

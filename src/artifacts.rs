@@ -40,7 +40,8 @@ impl Model {
     /// [`Error::Manifest`], [`Error::SizeMismatch`] when specs and bytes do not belong together;
     /// [`Error::InvalidArgument`], [`Error::NotSupported`] for what is no model.
     pub fn from_artifacts(artifacts: &JsValue) -> Result<Self> {
-        if !artifacts.is_object() || js::is_array(artifacts) {
+        let has = |part: &&str| js::get_some(artifacts, part).is_some();
+        if !["modelTopology", "weightSpecs", "weightData", "getWeightStream"].iter().any(has) {
             return Err(Error::argument("model", "it must be a model with save(), or ModelArtifacts").into());
         }
         let artifacts = artifacts.unchecked_ref::<Object>();

@@ -37,7 +37,7 @@ fn missing(name: &str) -> JsValue {
 /// Whether this is Chromium: for the few things that engines do differently, and that nothing else tells.
 pub fn is_chromium() -> bool {
     let agent = js::text(&js::get(&js::global("navigator").unwrap_or_default(), "userAgent"));
-    agent.is_some_and(|agent| agent.contains("Chrome/"))
+    agent.is_some_and(|agent| crate::url::holds(&agent, "Chrome/"))
 }
 
 /// Waits for what a host call gave, a promise or a plain value.

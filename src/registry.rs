@@ -174,7 +174,15 @@ pub fn stores() -> Vec<AnyStore> {
 pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
     let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
     let store = find_store(&url.scheme);
-    Ok((store.ok_or_else(|| unknown(url.scheme))?, url.path))
+    let none = || {
+        if url.scheme != "file" && TRANSFERS.contains(&&*url.scheme) { nothing_stays() } else { unknown(url.scheme) }
+    };
+    Ok((store.ok_or_else(none)?, url.path))
+}
+
+/// That it is no place where models stay.
+pub fn nothing_stays() -> Error {
+    Error::argument("url", "nothing stays there: it must be the URL of a stored model")
 }
 
 /// That nothing answers to this scheme, at least here.

@@ -10,7 +10,7 @@ use crate::js::{self, Result};
 use crate::registry::{self, AnyStore, find_store};
 use crate::store::Store;
 use crate::transfer::Transfer;
-use crate::url::ModelUrl;
+use crate::url::{ModelUrl, holds};
 
 /// Bytes of weights that the small build stores in IndexedDB; above that the larger one chooses the layout.
 #[cfg(not(feature = "sharded"))]
@@ -72,7 +72,7 @@ impl Route {
     pub fn to_store(url: &JsValue, cx: &Context) -> Result<(AnyStore, String)> {
         match Self::of_url(url, "url", &[], cx)? {
             Route::Stored(store, path) => Ok((store, path)),
-            _ => Err(Error::argument("url", "nothing stays there: it must be the URL of a stored model").into()),
+            _ => Err(registry::nothing_stays().into()),
         }
     }
 
@@ -209,8 +209,8 @@ impl Route {
 fn is_relative(text: &str) -> bool {
     let first = text.split(['/', '?', '#']).next().unwrap_or_default();
     // A store without its colon is a slip, and no folder of a server's.
-    let is_slip = text.contains("//") && registry::SCHEMES.contains(&&*first.to_ascii_lowercase());
-    !is_slip && !first.contains(':') && !text.is_empty() && !text.contains("://")
+    let is_slip = holds(text, "//") && registry::SCHEMES.contains(&&*first.to_ascii_lowercase());
+    !is_slip && !first.contains(':') && !text.is_empty() && !holds(text, "://")
         || text.starts_with("blob:")
         || text.starts_with("data:")
 }

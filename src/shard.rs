@@ -175,10 +175,19 @@ fn in_order(paths: &[String], file: &str) -> Result<(), Error> {
 
 /// `(i, n)` of `...shard{i}of{n}...`.
 fn shard_number(path: &str) -> Option<(u64, u64)> {
-    let (_, rest) = base_name(path).rsplit_once("shard")?;
-    let (number, rest) = rest.split_once("of")?;
-    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    Some((number.parse().ok()?, rest.get(..end)?.parse().ok()?))
+    const MARK: &str = "shard";
+    let name = base_name(path);
+    let at = name.as_bytes().windows(MARK.len()).rposition(|piece| piece == MARK.as_bytes())?;
+    let (number, rest) = leading_number(name.get(at + MARK.len()..)?)?;
+    let (count, _) = leading_number(rest.strip_prefix("of")?)?;
+    Some((number, count))
+}
+
+/// The number that a text begins with, and what follows.
+fn leading_number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+    Some((digits.parse().ok()?, rest))
 }
 
 /// Where to cut that many bytes: the first and the last (exclusive) byte of each shard. No bytes are one empty shard.

@@ -26,7 +26,8 @@ impl ModelUrl {
     /// ```
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |why| Error::InvalidUrl { url: text.to_owned(), why };
-        let (scheme, path) = text.split_once("://").ok_or_else(|| {
+        let parts = text.split_once(':').and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)));
+        let (scheme, path) = parts.ok_or_else(|| {
             invalid("it has no scheme: indexeddb://, file:///folder, or browserHTTPRequest() for a relative URL")
         })?;
         let mut letters = scheme.chars();
@@ -47,6 +48,11 @@ impl ModelUrl {
         }
         Ok(self)
     }
+}
+
+/// `text.contains(part)`, with a search that is slow and small: what the library has for texts is 2 KB of wasm after gzip.
+pub fn holds(text: &str, part: &str) -> bool {
+    text.as_bytes().windows(part.len()).any(|piece| piece == part.as_bytes())
 }
 
 /// The URL of a model JSON, cut where the URLs of its weight files are put together.

@@ -22,7 +22,10 @@ pub fn without_copy_number(name: &str) -> String {
 
 /// How well a file fits a path of the manifest; 0: not at all. `folder` is that of the model JSON, empty or ending in `/`.
 pub fn likeness(folder: &str, path: &str, file: &str) -> u32 {
-    let path = path.trim_start_matches("./");
+    let mut path = path;
+    while let Some(rest) = path.strip_prefix("./") {
+        path = rest;
+    }
     if file.strip_prefix(folder) == Some(path) {
         return 4;
     }

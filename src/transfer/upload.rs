@@ -80,7 +80,7 @@ async fn put_files(
     let mut files = ModelFiles::in_blobs(model, naming, cx).await?;
     for shard in &mut files.shards {
         let digest = shard.digest(cx).await?;
-        shard.name = format!("{}.{digest}.bin", shard.name.trim_end_matches(".bin"));
+        shard.name = format!("{}.{digest}.bin", shard.name.strip_suffix(".bin").unwrap_or(&shard.name));
     }
     files.write_json()?;
     cx.expect(Some(files.bytes()));

@@ -23,6 +23,24 @@ test('a model JSON without the weights that it names: load gives the topology, n
   assert.equal(await print(await load('memory://good')), await print(plain('good', 1, 400)));
 });
 
+test('what is no model, such as a promise that nobody awaited: nothing is stored', async () => {
+  await save(plain('good', 1, 400), 'memory://good');
+  for (const none of [Promise.resolve(plain('m', 1, 4)), {}, [], [plain('m', 1, 4)], { userDefinedMetadata: {} }, { weightData: null }, 'memory://good', 1, null, undefined]) {
+    for (const refused of [save(none, 'memory://good'), handler('memory://good').save(none)]) {
+      const { code, argument } = await refusal(refused);
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'model']);
+    }
+  }
+  assert.equal(await print(await load('memory://good')), await print(plain('good', 1, 400)));
+});
+
+test('a listing of where nothing stays says so', async () => {
+  for (const url of ['https://host/', 'http://host/models', 'downloads://m']) {
+    const { code, argument } = await refusal(listModels(url));
+    assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'url'], url);
+  }
+});
+
 test('options that the target of a save does not look at', async () => {
   const model = plain('m', 1, 4);
   for (const [target, options] of [

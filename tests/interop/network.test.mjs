@@ -33,6 +33,22 @@ const load = (url, options) => page.evaluate(async ({ url, options }) => {
   return T.attempt(async () => T.print(await load(url, options)));
 }, { url, options });
 
+test('a wasm that does not come, or is none: the error has a code and a cause, and the next call tries again', async () => {
+  const other = await open();
+  const list = () => other.evaluate(async () => {
+    const { listModels } = await T.library('tfpersist');
+    const { error, value } = await T.attempt(() => listModels());
+    return error ? [error.name, error.code, error.cause !== undefined] : value;
+  });
+  const wasm = '**/*_bg.wasm';
+  for (const answer of [(route) => route.abort(), (route) => route.fulfill({ status: 404, body: 'Not found' }), (route) => route.fulfill({ body: '<!doctype html>' })]) {
+    await other.page.route(wasm, answer);
+    assert.deepEqual(await list(), ['NetworkError', 'ERR_NETWORK', true]);
+    await other.page.unroute(wasm);
+  }
+  assert.deepEqual(await list(), {});
+});
+
 for (const [shard, what] of [[24 * MB, 'one file'], [10 * MB, 'three shards']]) {
   test(`every connection drops after 1 MB, the server takes Range: 24 MB in ${what} arrive, and little is sent twice`, async () => {
     const name = `drops-${shard}`;
