@@ -159,7 +159,7 @@ export interface RequestOptions extends BareRequestInit {
   retries?: number;
 }
 
-/** Options of `save`, `copyModel` and `moveModel`. */
+/** Options of `save`; most of them also of `copyModel` and `moveModel`. */
 export interface SaveOptions extends Options, RequestOptions {
   /** Replace what is stored there (default), or reject with ERR_ALREADY_EXISTS. */
   overwrite?: boolean;
@@ -187,6 +187,9 @@ export interface SaveOptions extends Options, RequestOptions {
   /** HTTP only: names of the multipart fields; default `model.json` and `model.weights.bin`. */
   fieldNames?: { modelJSON?: string; weights?: string };
 }
+
+/** Options of `copyModel` and `moveModel`, which take what is stored whole. */
+export type CopyOptions = Omit<SaveOptions, 'trainableOnly' | 'includeOptimizer'>;
 
 /** How the numbers of a float32 weight are stored in fewer bits, by the formula of TF.js's converter: 2, 2 and 1 bytes each. */
 export type QuantizedDType = 'float16' | 'uint16' | 'uint8';
@@ -461,7 +464,7 @@ export function persistStorage(): Promise<boolean>;
  * @throws TfpersistError ERR_INVALID_ARGUMENT when both are the same, ERR_NOT_FOUND, ...
  * @example await copyModel('localstorage://m', 'indexeddb://m');
  */
-export function copyModel(source: Source, destination: Target, options?: SaveOptions & QuantizeOptions & Omit<LoadOptions, 'cache' | 'verify' | 'stream' | 'joined'>): Promise<ModelArtifactsInfo & Pick<SaveResult, 'quantized'>>;
+export function copyModel(source: Source, destination: Target, options?: CopyOptions & QuantizeOptions & Omit<LoadOptions, 'cache' | 'verify' | 'stream' | 'joined'>): Promise<ModelArtifactsInfo & Pick<SaveResult, 'quantized'>>;
 
 /**
  * Moves a model: it is stored at the destination, read back and compared, and only then removed from the source.
@@ -472,7 +475,7 @@ export function copyModel(source: Source, destination: Target, options?: SaveOpt
  *   does not keep everything (the source stays).
  * @example await moveModel('localstorage://m', 'indexeddb://m');
  */
-export function moveModel(source: string, destination: string, options?: SaveOptions): Promise<ModelArtifactsInfo>;
+export function moveModel(source: string, destination: string, options?: CopyOptions): Promise<ModelArtifactsInfo>;
 
 /**
  * Removes a model, also a damaged one.

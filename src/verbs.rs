@@ -161,6 +161,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
+    cx.refuse_save_config()?;
     destination.check_options(Some(&source), &cx)?;
     #[cfg(feature = "sharded")]
     if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)

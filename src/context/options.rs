@@ -40,6 +40,9 @@ const KNOWN: [&str; 23] = [
 const BARE_INIT: [&str; 9] =
     ["method", "headers", "credentials", "mode", "redirect", "referrer", "referrerPolicy", "integrity", "keepalive"];
 
+/// TF.js's SaveConfig.
+const SAVE_CONFIG: [&str; 2] = ["trainableOnly", "includeOptimizer"];
+
 /// What the caller gave, mostly nothing: then none of them is asked for by its name, which takes as long as to read a small model.
 #[derive(Clone, Default)]
 pub struct Options(Option<Object>);
@@ -220,7 +223,15 @@ impl Context {
 
     /// The part of the options that `model.save` takes.
     pub fn save_config(&self) -> Object {
-        self.pick(&["trainableOnly", "includeOptimizer"])
+        self.pick(&SAVE_CONFIG)
+    }
+
+    /// That there is none of it: what is stored already has no `save` that could leave something out.
+    ///
+    /// # Errors
+    /// As [`Context::refuse`].
+    pub fn refuse_save_config(&self) -> Result<()> {
+        self.refuse_these(&SAVE_CONFIG, "what is stored is taken whole")
     }
 
     /// The part of the options that `tf.loadLayersModel` and `tf.loadGraphModel` take.

@@ -15,6 +15,7 @@ use crate::store::{Store, Which};
 pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
+    cx.refuse_save_config()?;
     Route::Stored(destination.clone(), to.clone()).check_options(None, &cx)?;
     let is_same_store = source.scheme() == destination.scheme();
     if is_same_store && source.is_same(&from, &to) {

@@ -55,6 +55,13 @@ test('options that the target of a save does not look at', async () => {
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
   }
   assert.equal((await refusal(copyModel('memory://m', 'memory://n', { cache: 'memory://c' }))).argument, 'options.cache');
+  await save(model, 'memory://whole');
+  for (const options of [{ trainableOnly: true }, { includeOptimizer: false }]) {
+    for (const transfer of [copyModel, moveModel]) {
+      const { code, argument } = await refusal(transfer('memory://whole', 'memory://n', options));
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
+    }
+  }
   for (const options of [{ zip: true }, { retries: 1 }, { headers: {} }]) {
     assert.equal((await refusal(moveModel('memory://m', 'memory://n', options))).argument, `options.${Object.keys(options)[0]}`);
   }
