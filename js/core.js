@@ -29,20 +29,24 @@ export function provide(build, defaultSource = source) {
 }
 
 function start(name, from) {
-  started[name] ??= instantiate(name, from).catch((cause) => {
+  started[name] ??= instantiate(name, from).catch((error) => {
     delete started[name]; // it may be tried again
-    throw failure(`the wasm of tfpersist did not come, or is none: ${cause?.message}`, { name: 'NetworkError', code: 'ERR_NETWORK', cause });
+    throw error;
   });
   return started[name];
 }
 
 async function instantiate(name, from) {
   const given = await from;
-  const wasm = await builds[name]();
-  await wasm.default({ module_or_path: given ?? (await source()) });
-  wasm.useRegistry(registry);
-  ready[name] = wasm;
-  return wasm;
+  try {
+    const wasm = await builds[name]();
+    await wasm.default({ module_or_path: given ?? (await source()) });
+    wasm.useRegistry(registry);
+    return (ready[name] = wasm);
+  } catch (cause) {
+    const why = `${cause?.message ?? cause}`;
+    throw failure(`the wasm of tfpersist did not come, or cannot run here: ${why}`, { name: 'NetworkError', code: 'ERR_NETWORK', why, cause });
+  }
 }
 
 export async function init(from) {
@@ -53,6 +57,9 @@ export async function init(from) {
 }
 
 const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() : undefined);
+
+/** Verbs of the small build that look for shards themselves, while they read. */
+const ASK_THEMSELVES = ['load', 'loadForTf', 'loadModel'];
 
 const LARGER = ['http', 'sign', 'files', 'modelJSON', 'cache', 'stream', 'joined', 'quantize'];
 
@@ -77,8 +84,7 @@ async function hasShards() {
 async function buildFor(name, args) {
   if (ready.transfers) return ready.transfers;
   if (args.some((arg) => look(needsAll, arg))) return start('transfers');
-  // A load asks for itself, while it reads.
-  const mayBeSharded = (!name.startsWith('load') && args.some((arg) => schemeOf(arg) === 'indexeddb')) || (name === 'listModels' && typeof args[0] !== 'string');
+  const mayBeSharded = (!ASK_THEMSELVES.includes(name) && args.some((arg) => schemeOf(arg) === 'indexeddb')) || (name === 'listModels' && typeof args[0] !== 'string');
   // Who may not replace anything has to know of the first model in shards, too, that somebody may write meanwhile.
   const mayNotReplace = args.some((arg) => look((options) => options?.overwrite === false, arg));
   if (mayBeSharded && (mayNotReplace || (await hasShards()))) return start('transfers');

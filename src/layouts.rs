@@ -88,6 +88,23 @@ impl Twins {
     }
 }
 
+/// Opens the newer of two.
+async fn open_newer(path: &str, cx: &Context) -> Result<Model> {
+    let twins = Twins::of(path, cx).await?;
+    let record = match &twins {
+        Some(twins) if twins.newer() == Layout::Sharded => None,
+        _ => Some(Records.open(path, cx).await),
+    };
+    match (record, twins) {
+        // By the model's own date: TF.js may have died between writing the info and the model.
+        (Some(Ok(model)), Some(twins)) if model.saved.is_some() && model.saved < twins.sharded.saved() => {
+            SHARDS.open(path, cx).await
+        }
+        (Some(record), _) => record,
+        (None, _) => SHARDS.open(path, cx).await,
+    }
+}
+
 /// What lies in shards at a path. A catalog without its object stores has no model, and is nothing to the records beside it.
 async fn sharded_row(path: &str, cx: &Context) -> Result<Option<Entry>> {
     match SHARDS.row(path, cx).await {
@@ -149,13 +166,12 @@ impl Store for IndexedDb {
         let mut attempts = 1;
         loop {
             // Mostly it is in one of them alone; the record is asked for first, as it takes longest.
-            let (record, sharded) = join(Records.open(path, cx), sharded_row(path, cx)).await;
-            let is_sharded = match (&record, &sharded) {
-                (_, Ok(None)) => false,
-                (Err(failure), Ok(Some(_))) if is_missing(failure) => true,
-                _ => Twins::of(path, cx).await?.is_some_and(|twins| twins.newer() == Layout::Sharded),
+            let opened = match join(Records.open(path, cx), sharded_row(path, cx)).await {
+                (record, Ok(None)) => record,
+                (Err(failure), Ok(Some(_))) if is_missing(&failure) => SHARDS.open(path, cx).await,
+                _ => open_newer(path, cx).await, // what was read may be old by now
             };
-            match if is_sharded { SHARDS.open(path, cx).await } else { record } {
+            match opened {
                 // Saved in the other layout meanwhile, or not there at all.
                 Err(failure) if is_missing(&failure) && attempts < ATTEMPTS && self.row(path, cx).await?.is_some() => {
                     attempts += 1;

@@ -170,7 +170,7 @@ pub fn stores() -> Vec<AnyStore> {
 /// The store and the beginning of a path that a listing is asked for.
 ///
 /// # Errors
-/// [`Error::InvalidUrl`], [`Error::UnknownScheme`].
+/// [`Error::InvalidUrl`], [`Error::UnknownScheme`], [`Error::InvalidArgument`] where nothing stays.
 pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
     let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
     let store = find_store(&url.scheme);

@@ -139,7 +139,7 @@ impl Entry {
 
 /// The model of artifacts that were stored: what is wrong with them is damage.
 pub fn stored_model(artifacts: &JsValue, url: &str, read: fn(&JsValue) -> Result<Model>) -> Result<Model> {
-    if !artifacts.is_object() {
+    if !artifacts.is_object() || js::is_array(artifacts) {
         return Err(corrupt(url, "modelArtifacts", "an object", described(artifacts)).into());
     }
     let data = js::get_some(artifacts, "weightData").unwrap_or(JsValue::NULL);

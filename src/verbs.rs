@@ -25,14 +25,28 @@ pub use verify::verify;
 #[cfg(feature = "transfers")]
 use crate::{cache::open, context::Taken};
 #[cfg(not(feature = "transfers"))]
-use {crate::idb, futures_util::future::join};
+use {
+    crate::idb,
+    core::pin::pin,
+    futures_util::future::{Either, select},
+};
 
-/// Whether the model may lie in shards, which only the larger build can read, is asked meanwhile: to wait for it takes as long as to read a small one.
+/// Whether the model may lie in shards, which only the larger build can read, is asked meanwhile: to wait for it takes as long as to
+/// read a small one.
 #[cfg(not(feature = "transfers"))]
 async fn open(source: &Route, cx: &Context) -> Result<Model> {
-    let has_shards = async { source.may_be_in_shards() && idb::exists(idb::CATALOG).await };
-    let (opened, has_shards) = join(source.open(cx), has_shards).await;
-    if has_shards { Err(js::needs_more()) } else { opened }
+    if !source.may_be_in_shards() {
+        return source.open(cx).await;
+    }
+    let (opened, has_shards) = match select(pin!(source.open(cx)), pin!(idb::exists(idb::CATALOG))).await {
+        Either::Left((opened, asked)) => (opened, asked.await),
+        Either::Right((false, opening)) => (opening.await, false),
+        Either::Right((true, _)) => return Err(js::needs_more()), // and the record is not looked at
+    };
+    cx.check()?;
+    // It may be nowhere now because it went there meanwhile.
+    let is_missing = matches!(&opened, Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })));
+    if has_shards || is_missing && idb::exists(idb::CATALOG).await { Err(js::needs_more()) } else { opened }
 }
 
 /// How often a move between stores, or a check, is tried when somebody saves to the source meanwhile.

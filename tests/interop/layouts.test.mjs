@@ -174,6 +174,82 @@ test('a model that another tab commits while a move looks into both layouts is n
   await page.close();
 });
 
+/** Loads `indexeddb://m`, in shards and beside them in a record, while somebody writes between the looks of the load at both. */
+const loadsMeanwhile = async () => {
+  const { save, load } = await T.sharded();
+  const stores = ['models_store', 'model_info_store'];
+  const [shards, record] = [T.plain('shards', 1, 4000), T.plain('record', 2, 4000)];
+  const begin = IDBDatabase.prototype.transaction;
+  const rows = async (db, names, key) => {
+    const tx = begin.call(db, names);
+    return Promise.all(names.map((name) => T.done(tx.objectStore(name).get(key))));
+  };
+  /** Right behind the load's first transaction on a database: nothing comes between. */
+  const behind = (acts) => {
+    IDBDatabase.prototype.transaction = function (...args) {
+      const tx = begin.apply(this, args);
+      const { [this.name]: act } = acts;
+      delete acts[this.name];
+      act?.((names, write) => {
+        const next = begin.call(this, names, 'readwrite');
+        names.forEach((name) => write(next.objectStore(name)));
+      });
+      return tx;
+    };
+  };
+  const scenes = {
+    async 'TF.js has written its info, and writes the model'(theirs, [model, info]) {
+      await T.done(theirs.transaction(stores, 'readwrite').objectStore(stores[1]).put(info));
+      behind({ tensorflowjs: (queue) => queue([stores[0]], (store) => store.put(model)) });
+    },
+    async 'both are removed'(theirs, list) {
+      const older = (row) => ({ ...row, modelArtifactsInfo: { ...row.modelArtifactsInfo, dateSaved: new Date(0) } });
+      const tx = theirs.transaction(stores, 'readwrite');
+      stores.forEach((name, i) => tx.objectStore(name).put(older(list[i])));
+      await T.done(tx);
+      behind({
+        tensorflowjs: (queue) => queue(stores, (store) => store.delete('m')),
+        tfpersist: (queue) => queue(['models', 'headers'], (store) => store.delete('indexeddb://m')),
+      });
+    },
+    async 'TF.js died between its info and the model, over a record that is older than the shards'(theirs, [model, info]) {
+      const tx = theirs.transaction(stores, 'readwrite');
+      tx.objectStore(stores[0]).put({ ...model, modelArtifactsInfo: { ...model.modelArtifactsInfo, dateSaved: new Date(0) } });
+      tx.objectStore(stores[1]).put(info);
+      await T.done(tx);
+    },
+  };
+  const found = {};
+  for (const [name, prepare] of Object.entries(scenes)) {
+    await T.clear();
+    await save(shards, 'indexeddb://m', { layout: 'sharded' });
+    await save(record, 'indexeddb://n', { layout: 'tfjs' });
+    await load('indexeddb://m');
+    const theirs = await T.done(indexedDB.open('tensorflowjs'));
+    const later = new Date(Date.now() + 60000);
+    const list = (await rows(theirs, stores, 'n')).map((row) => ({
+      ...row, modelPath: 'm', modelArtifactsInfo: { ...row.modelArtifactsInfo, dateSaved: later },
+    }));
+    await prepare(theirs, list);
+    const { value, error } = await T.attempt(() => load('indexeddb://m'));
+    IDBDatabase.prototype.transaction = begin;
+    const texts = { [await T.print(shards)]: 'shards', [await T.print(record)]: 'record' };
+    found[name] = error?.code ?? texts[await T.print(value)];
+    theirs.close();
+  }
+  return found;
+};
+
+test('a load never gives what was not the newest at any moment, and no error where a model always was', { timeout: PATIENCE }, async () => {
+  const page = await open({ html: 'bare' });
+  assert.deepEqual(await page.evaluate(loadsMeanwhile), {
+    'TF.js has written its info, and writes the model': 'record',
+    'both are removed': 'ERR_NOT_FOUND',
+    'TF.js died between its info and the model, over a record that is older than the shards': 'shards',
+  });
+  await page.close();
+});
+
 test('after all that, the database of TF.js is as TF.js alone makes it, and it trains, saves, loads and predicts there', async () => {
   const page = await open();
   const { dumps, theirs, ours, predictions } = await page.evaluate(async () => {
