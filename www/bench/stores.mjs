@@ -168,14 +168,18 @@ function listScene(count) {
   };
 }
 
-/** Those of a few milliseconds first: what others have written, gigabytes, keeps the disk and the engine busy for minutes. */
-export const stores = (quick) => [
+/** By size: what others have written, gigabytes, keeps the disk and the engine busy for minutes. */
+const small = () => [
   localStorageScene(1, 2.5), localStorageScene(3, 6), recordScene(1), listScene(1000),
   managementScene('indexeddb', { layout: 'sharded' }, 64), managementScene('opfs', {}, 64),
-  ...(quick ? [16] : [16, 64]).map(recordScene),
-  ...(quick ? [64] : [64, 256]).map((mb) => shardedScene(mb, 'relaxed', steps(3, 2, [1.2, 1.2]))),
-  ...(quick ? [] : [shardedScene(256, 'strict', steps(undefined, undefined, [1.2]))]),
-  opfsScene(16, 4.5, 2.5), opfsScene(64, 5, 3), ...(quick ? [] : [opfsScene(256, 5.5, 3.3)]),
-  ...(quick ? [] : [strictScene(16, 3.5)]), strictScene(64, 4.5), ...(quick ? [] : [strictScene(256, 5)]),
-  checkpointScene(quick ? 64 : 256),
+  recordScene(16), opfsScene(16, 4.5, 2.5),
 ];
+const shardedAt = (mb) => shardedScene(mb, 'relaxed', steps(3, 2, [1.2, 1.2]));
+
+export const stores = (quick) => (quick
+  ? [...small(), shardedAt(64), opfsScene(64, 5, 3), strictScene(64, 4.5), checkpointScene(64)]
+  : [
+    ...small(), strictScene(16, 3.5),
+    recordScene(64), shardedAt(64), opfsScene(64, 5, 3), strictScene(64, 4.5),
+    shardedAt(256), shardedScene(256, 'strict', steps(undefined, undefined, [1.2])), opfsScene(256, 5.5, 3.3), strictScene(256, 5), checkpointScene(256),
+  ]);
