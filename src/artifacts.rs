@@ -235,3 +235,9 @@ impl Model {
         Err(Error::SizeMismatch { file: "weightData".into(), expected, received }.into())
     }
 }
+
+/// That specs are missing for what is asked for by this argument.
+#[cfg(feature = "transfers")]
+pub fn without_specs(argument: &str) -> Error {
+    Error::argument(argument, "without weightSpecs nobody knows what the weights are")
+}

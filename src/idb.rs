@@ -56,6 +56,18 @@ struct Opened {
     _close: Closure<dyn FnMut()>,
 }
 
+/// A database that is there. It closes when nobody takes it: whoever wanted it may be gone by then.
+#[derive(Default)]
+struct Arrived(Cell<Option<IdbDatabase>>);
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        if let Some(db) = self.0.take() {
+            db.close();
+        }
+    }
+}
+
 impl Drop for Opened {
     fn drop(&mut self) {
         self.db.set_onversionchange(None);
@@ -84,21 +96,21 @@ impl Connection {
     /// the signal's reason.
     pub async fn open(schema: &'static Schema, url: &str, needed: u64, cx: &Context) -> Result<Self> {
         let request = factory()?.open(schema.name).map_err(js::storage(url, needed))?;
-        let abandoned = Rc::new(Cell::new(false));
+        let arrived = Rc::new(Arrived::default());
         let opening = {
-            let abandoned = abandoned.clone();
+            let arrived = Rc::downgrade(&arrived);
             async move {
-                let db = open_or_make(request, schema).await?;
-                if abandoned.get() {
-                    db.close();
+                let db = Arrived(Cell::new(Some(open_or_make(request, schema).await?)));
+                if let Some(arrived) = arrived.upgrade() {
+                    arrived.0.swap(&db.0);
                 }
-                Ok(db.into())
+                Ok(JsValue::UNDEFINED)
             }
         };
         let opened = cx.settled(Ok(js::promise(opening).into())).await;
-        abandoned.set(opened.is_err());
-        let db: IdbDatabase = match opened {
-            Ok(db) => db.unchecked_into(),
+        let db = match opened.map(|_| arrived.0.take()) {
+            Ok(Some(db)) => db,
+            Ok(None) => return Err(Failure::Thrown(JsValue::UNDEFINED)), // which cannot be
             Err(Failure::Thrown(cause)) => {
                 cx.check()?;
                 return Err(with_estimate(js::storage(url, needed)(cause)).await);

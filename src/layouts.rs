@@ -88,21 +88,16 @@ impl Twins {
     }
 }
 
-/// Opens the newer of two.
-async fn open_newer(path: &str, cx: &Context) -> Result<Model> {
+/// The model of TF.js's record, unless a newer one lies in shards.
+async fn newer_record(path: &str, cx: &Context) -> Result<Option<Model>> {
     let twins = Twins::of(path, cx).await?;
-    let record = match &twins {
-        Some(twins) if twins.newer() == Layout::Sharded => None,
-        _ => Some(Records.open(path, cx).await),
-    };
-    match (record, twins) {
-        // By the model's own date: TF.js may have died between writing the info and the model.
-        (Some(Ok(model)), Some(twins)) if model.saved.is_some() && model.saved < twins.sharded.saved() => {
-            SHARDS.open(path, cx).await
-        }
-        (Some(record), _) => record,
-        (None, _) => SHARDS.open(path, cx).await,
+    if twins.as_ref().is_some_and(|twins| twins.newer() == Layout::Sharded) {
+        return Ok(None);
     }
+    let model = Records.open(path, cx).await?;
+    // By the model's own date: TF.js may have died between writing the info and the model.
+    let shards = twins.and_then(|twins| twins.sharded.saved());
+    Ok(Some(model).filter(|model| model.saved.is_none() || model.saved >= shards))
 }
 
 /// What lies in shards at a path. A catalog without its object stores has no model, and is nothing to the records beside it.
@@ -165,11 +160,21 @@ impl Store for IndexedDb {
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
         let mut attempts = 1;
         loop {
+            let is_known = catalog::is_known();
+            if is_known {
+                // Then both are asked in one task: what somebody removes of one and then of the other is seen in both, or in none.
+                let _ = join(Records.ready(cx), catalog::kept(SHARDS.scheme(), cx)).await;
+            }
             // Mostly it is in one of them alone; the record is asked for first, as it takes longest.
-            let opened = match join(Records.open(path, cx), sharded_row(path, cx)).await {
-                (record, Ok(None)) => record,
-                (Err(failure), Ok(Some(_))) if is_missing(&failure) => SHARDS.open(path, cx).await,
-                _ => open_newer(path, cx).await, // what was read may be old by now
+            let record = match join(Records.open(path, cx), sharded_row(path, cx)).await {
+                (record, Ok(None)) if is_known || !catalog::is_known() => record.map(Some),
+                (Err(failure), Ok(Some(_))) if is_missing(&failure) => Ok(None),
+                _ => newer_record(path, cx).await, // what was read may be old by now
+            };
+            let opened = match record {
+                Ok(Some(model)) => Ok(model),
+                Ok(None) => SHARDS.open(path, cx).await,
+                Err(failure) => Err(failure),
             };
             match opened {
                 // Saved in the other layout meanwhile, or not there at all.
@@ -252,11 +257,8 @@ impl Store for IndexedDb {
         if moved.is_some() {
             return Ok(moved);
         }
-        if let Some(source) = Twins::of(from, cx).await? {
-            if source.newer() == Layout::Sharded {
-                return Ok(None); // saved meanwhile
-            }
-            drop_twin(Layout::Sharded, from, source.record.as_ref().and_then(Entry::saved), cx).await?;
+        if Twins::of(from, cx).await?.is_some() {
+            return Ok(None); // the general way looks which is the newer, by the model's own date, and compares
         }
         let twin = sharded_row(to, cx).await?;
         self.replaces(to, twin.as_ref(), cx)?;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use js_sys::{Array, Object, Uint8Array};
 use wasm_bindgen::JsValue;
 
-use crate::artifacts::{Header, Model};
+use crate::artifacts::{Header, Model, without_specs};
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -133,6 +133,9 @@ impl ModelFiles {
 
     fn cut(model: Model, pieces: Option<Vec<Part>>, guard: Option<Rc<dyn Any>>, naming: Naming<'_>) -> Result<Self> {
         let total = pieces.iter().flatten().map(Part::bytes).sum();
+        if total > 0 && model.specs().is_none() {
+            return Err(without_specs("weightSpecs").into());
+        }
         let mut shards = Vec::new();
         if let Some(pieces) = &pieces {
             let cuts = shard::cut(total, naming.shard_bytes.unwrap_or(total))?;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use js_sys::{Array, Function, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
-use crate::artifacts::{Model, described};
+use crate::artifacts::{Model, described, without_specs};
 use crate::context::Context;
 use crate::dtype::{DType, QuantizedDType};
 use crate::error::Error;
@@ -95,7 +95,7 @@ async fn lengths(model: &mut Model, cx: &Context) -> Result<Vec<u64>> {
         return Ok(lengths);
     }
     if model.specs().is_none() && model.weights.byte_length() != Some(0) {
-        return Err(Error::argument("options.quantize", "without weightSpecs nobody knows what the weights are").into());
+        return Err(without_specs("options.quantize").into());
     }
     model.weights = model.pieces(cx).await?.map_or(Weights::None, Weights::Parts);
     let (mut numbers, mut start) = (model.weights.numbers(), 0_u64);

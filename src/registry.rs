@@ -182,7 +182,7 @@ pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
 
 /// That it is no place where models stay.
 pub fn nothing_stays() -> Error {
-    Error::argument("url", "nothing stays there: it must be the URL of a stored model")
+    Error::argument("url", "it must be the URL of a stored model")
 }
 
 /// That nothing answers to this scheme, at least here.

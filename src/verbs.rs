@@ -39,7 +39,10 @@ async fn open(source: &Route, cx: &Context) -> Result<Model> {
         return source.open(cx).await;
     }
     let (opened, has_shards) = match select(pin!(source.open(cx)), pin!(idb::exists(idb::CATALOG))).await {
-        Either::Left((opened, asked)) => (opened, asked.await),
+        Either::Left((opened, asked)) => {
+            cx.check()?;
+            (opened, asked.await)
+        }
         Either::Right((false, opening)) => (opening.await, false),
         Either::Right((true, _)) => return Err(js::needs_more()), // and the record is not looked at
     };

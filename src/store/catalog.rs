@@ -42,9 +42,14 @@ thread_local! {
 
 /// Whether anything was ever stored in this layout.
 pub async fn exists() -> bool {
-    if !IS_THERE.get() {
+    if !is_known() {
         IS_THERE.set(idb::exists(SCHEMA.name).await);
     }
+    is_known()
+}
+
+/// Whether it is known already that something was.
+pub fn is_known() -> bool {
     IS_THERE.get()
 }
 

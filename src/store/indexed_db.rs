@@ -103,6 +103,15 @@ impl Store for IndexedDb {
 }
 
 impl IndexedDb {
+    /// Opens the database, and leaves it open for who asks soon.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    #[cfg(feature = "sharded")]
+    pub async fn ready(&self, cx: &Context) -> Result<Connection> {
+        Connection::kept(&SCHEMA, &self.url(""), cx).await
+    }
+
     /// Whether there is anything at one of these paths.
     ///
     /// # Errors

@@ -176,7 +176,7 @@ test('a model that another tab commits while a move looks into both layouts is n
 
 /** Loads `indexeddb://m`, in shards and beside them in a record, while somebody writes between the looks of the load at both. */
 const loadsMeanwhile = async () => {
-  const { save, load } = await T.sharded();
+  const { save, load, moveModel } = await T.sharded();
   const stores = ['models_store', 'model_info_store'];
   const [shards, record] = [T.plain('shards', 1, 4000), T.plain('record', 2, 4000)];
   const begin = IDBDatabase.prototype.transaction;
@@ -193,17 +193,18 @@ const loadsMeanwhile = async () => {
       act?.((names, write) => {
         const next = begin.call(this, names, 'readwrite');
         names.forEach((name) => write(next.objectStore(name)));
+        return next;
       });
       return tx;
     };
   };
+  const older = (row) => ({ ...row, modelArtifactsInfo: { ...row.modelArtifactsInfo, dateSaved: new Date(0) } });
   const scenes = {
     async 'TF.js has written its info, and writes the model'(theirs, [model, info]) {
       await T.done(theirs.transaction(stores, 'readwrite').objectStore(stores[1]).put(info));
       behind({ tensorflowjs: (queue) => queue([stores[0]], (store) => store.put(model)) });
     },
     async 'both are removed'(theirs, list) {
-      const older = (row) => ({ ...row, modelArtifactsInfo: { ...row.modelArtifactsInfo, dateSaved: new Date(0) } });
       const tx = theirs.transaction(stores, 'readwrite');
       stores.forEach((name, i) => tx.objectStore(name).put(older(list[i])));
       await T.done(tx);
@@ -214,10 +215,35 @@ const loadsMeanwhile = async () => {
     },
     async 'TF.js died between its info and the model, over a record that is older than the shards'(theirs, [model, info]) {
       const tx = theirs.transaction(stores, 'readwrite');
-      tx.objectStore(stores[0]).put({ ...model, modelArtifactsInfo: { ...model.modelArtifactsInfo, dateSaved: new Date(0) } });
+      tx.objectStore(stores[0]).put(older(model));
       tx.objectStore(stores[1]).put(info);
       await T.done(tx);
     },
+  };
+  scenes['both are removed before the catalog is open'] = async (theirs, list) => {
+    const tx = theirs.transaction(stores, 'readwrite');
+    stores.forEach((name, i) => tx.objectStore(name).put(older(list[i])));
+    await T.done(tx);
+    const catalog = await T.done(indexedDB.open('tfpersist'));
+    await new Promise((resolve) => { setTimeout(resolve, 5500); }); // nothing is kept open so long
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (name, ...rest) {
+      const request = open.call(this, name, ...rest);
+      if (name !== 'tfpersist') return request;
+      IDBFactory.prototype.open = open;
+      const late = (listener) => request.addEventListener('success', (event) => setTimeout(() => listener.call(request, event), 500));
+      return Object.defineProperty(request, 'onsuccess', { set: late });
+    };
+    behind({
+      tensorflowjs(queue) {
+        const last = queue(stores, (store) => store.delete('m'));
+        last.oncomplete = () => {
+          const next = begin.call(catalog, ['models', 'headers'], 'readwrite');
+          ['models', 'headers'].forEach((name) => next.objectStore(name).delete('indexeddb://m'));
+          catalog.close();
+        };
+      },
+    });
   };
   const found = {};
   for (const [name, prepare] of Object.entries(scenes)) {
@@ -231,10 +257,17 @@ const loadsMeanwhile = async () => {
       ...row, modelPath: 'm', modelArtifactsInfo: { ...row.modelArtifactsInfo, dateSaved: later },
     }));
     await prepare(theirs, list);
-    const { value, error } = await T.attempt(() => load('indexeddb://m'));
-    IDBDatabase.prototype.transaction = begin;
     const texts = { [await T.print(shards)]: 'shards', [await T.print(record)]: 'record' };
-    found[name] = error?.code ?? texts[await T.print(value)];
+    const loaded = async (path) => {
+      const { value, error } = await T.attempt(() => load(`indexeddb://${path}`));
+      return error?.code ?? texts[await T.print(value)];
+    };
+    found[name] = await loaded('m');
+    IDBDatabase.prototype.transaction = begin;
+    if (name.startsWith('TF.js died')) {
+      const { error } = await T.attempt(() => moveModel('indexeddb://m', 'indexeddb://moved'));
+      found['and is moved'] = [await loaded('moved'), error ? await loaded('m') : 'moved'];
+    }
     theirs.close();
   }
   return found;
@@ -246,7 +279,28 @@ test('a load never gives what was not the newest at any moment, and no error whe
     'TF.js has written its info, and writes the model': 'record',
     'both are removed': 'ERR_NOT_FOUND',
     'TF.js died between its info and the model, over a record that is older than the shards': 'shards',
+    'and is moved': ['shards', 'shards'], // it cannot be removed, as somebody seems to have saved
+    'both are removed before the catalog is open': 'ERR_NOT_FOUND',
   });
+  await page.close();
+});
+
+test('a load of the small build that goes over to the larger one leaves no database open', { timeout: PATIENCE }, async () => {
+  const page = await open({ html: 'bare' });
+  await page.evaluate(async () => {
+    const { save } = await T.sharded();
+    await save(T.plain('m', 1, 4000), 'indexeddb://m', { layout: 'sharded' });
+    await save(T.plain('n', 1, 4000), 'indexeddb://n', { layout: 'tfjs' });
+  });
+  await page.reload();
+  const deleted = await page.evaluate(async () => {
+    const { load } = await T.library('tfpersist');
+    const { weightData } = await load('indexeddb://m');
+    const request = indexedDB.deleteDatabase('tensorflowjs');
+    const late = new Promise((resolve) => { setTimeout(resolve, 3000, 'it waits'); });
+    return [weightData.byteLength, await Promise.race([T.done(request).then(() => 'deleted'), late])];
+  });
+  assert.deepEqual(deleted, [4000, 'deleted']);
   await page.close();
 });
 

@@ -1,5 +1,8 @@
 // Mistakes that a first-time user of the README made: each is told, and nothing is stored. In Node; it is the same code everywhere.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import { plain, print } from '../lib/artifacts.mjs';
 import { publishPlain } from '../lib/published.mjs';
@@ -26,12 +29,29 @@ test('a model JSON without the weights that it names: load gives the topology, n
 test('what is no model, such as a promise that nobody awaited: nothing is stored', async () => {
   await save(plain('good', 1, 400), 'memory://good');
   for (const none of [Promise.resolve(plain('m', 1, 4)), {}, [], [plain('m', 1, 4)], { userDefinedMetadata: {} }, { weightData: null }, 'memory://good', 1, null, undefined]) {
-    for (const refused of [save(none, 'memory://good'), handler('memory://good').save(none)]) {
-      const { code, argument } = await refusal(refused);
+    for (const verb of [() => save(none, 'memory://good'), () => handler('memory://good').save(none)]) {
+      const { code, argument } = await refusal(verb());
       assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'model']);
     }
   }
   assert.equal(await print(await load('memory://good')), await print(plain('good', 1, 400)));
+});
+
+test('weights without specs, which files cannot hold: the old folder stays', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-specs-'));
+  try {
+    const url = `file://${folder}/m`;
+    await save(plain('good', 1, 400), url);
+    const { weightSpecs, ...rest } = plain('m', 2, 400);
+    await save(rest, 'memory://specs');
+    for (const verb of [() => save(rest, url), () => copyModel('memory://specs', url), () => save(rest, 'http://127.0.0.1:9/')]) {
+      const { code, argument } = await refusal(verb());
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'weightSpecs']);
+    }
+    assert.equal(await print(await load(url)), await print(plain('good', 1, 400)));
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 });
 
 test('a listing of where nothing stays says so', async () => {
