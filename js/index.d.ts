@@ -45,7 +45,7 @@ export interface ModelArtifacts {
    */
   weightData?: WeightData;
   /**
-   * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for, a cancel
+   * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for (but of `file://`, which is read whole), a cancel
    * ends the request, and each call opens a stream of its own. Its chunks are of any length: one may end in the middle of a number.
    */
   getWeightStream?: () => ReadableStream<ArrayBuffer>;
@@ -65,7 +65,7 @@ export interface ModelArtifacts {
   initializerSignature?: {};
 }
 
-/** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go to a server or are cut. */
+/** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go to a server or into shards. */
 export interface ArtifactsToSave extends Omit<ModelArtifacts, 'weightData' | 'getWeightStream'> {
   weightData?: WeightData | ArrayBufferView | Blob | Array<ArrayBuffer | ArrayBufferView> | Blob[] | ReadableStream<ArrayBuffer | ArrayBufferView>;
   getWeightStream?: () => ReadableStream<ArrayBuffer | ArrayBufferView>;

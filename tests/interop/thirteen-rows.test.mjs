@@ -23,11 +23,13 @@ test('row 1: an IndexedDB save over quota rejects, leaves the old model, no ghos
     await save(old, 'indexeddb://m');
     const before = await T.dumpHash();
     const overwrite = await T.attempt(async () => (await save(huge, 'indexeddb://m')).modelArtifactsInfo);
+    // TF.js resolves before its transaction is over: what is then on its way to the disk counts as used, and the info of the next save would not fit either.
+    const between = await T.dumpHash();
     const fresh = await T.attempt(async () => (await save(huge, 'indexeddb://new')).modelArtifactsInfo);
     return {
       overwrite,
       fresh,
-      untouched: await T.dumpHash() === before,
+      untouched: between === before && await T.dumpHash() === before,
       old: await T.print(await load('indexeddb://m')) === await T.print(old),
       listed: Object.keys(await listModels()),
       ghost: await T.attempt(async () => T.print(await load('indexeddb://new'))),

@@ -11,7 +11,7 @@ addEventListener('message', async ({ source }) => {
     outcome.filed = [...new Uint8Array(await new Blob([weightData].flat()).arrayBuffer())];
     outcome.loaded = (await load([new File([JSON.stringify({ modelTopology: { b: 3 } })], 'm.json')])).modelTopology;
   } catch (error) {
-    outcome.error = error.name;
+    outcome.error = [error.name, error.code, error.cause?.name].join();
   }
   source.postMessage(outcome);
 });
