@@ -237,7 +237,7 @@ impl Model {
 }
 
 /// That specs are missing for what is asked for by this argument.
-#[cfg(feature = "transfers")]
+#[cfg(feature = "sharded")]
 pub fn without_specs(argument: &str) -> Error {
     Error::argument(argument, "without weightSpecs nobody knows what the weights are")
 }

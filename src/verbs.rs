@@ -24,7 +24,7 @@ pub use verify::verify;
 
 #[cfg(feature = "transfers")]
 use crate::{cache::open, context::Taken};
-#[cfg(not(feature = "transfers"))]
+#[cfg(not(feature = "sharded"))]
 use {
     crate::idb,
     core::pin::pin,
@@ -33,7 +33,7 @@ use {
 
 /// Whether the model may lie in shards, which only the larger build can read, is asked meanwhile: to wait for it takes as long as to
 /// read a small one.
-#[cfg(not(feature = "transfers"))]
+#[cfg(not(feature = "sharded"))]
 async fn open(source: &Route, cx: &Context) -> Result<Model> {
     if !source.may_be_in_shards() {
         return source.open(cx).await;
@@ -50,6 +50,11 @@ async fn open(source: &Route, cx: &Context) -> Result<Model> {
     // It may be nowhere now because it went there meanwhile.
     let is_missing = matches!(&opened, Err(failure) if matches!(failure.error(), Some(Error::NotFound { .. })));
     if has_shards || is_missing && idb::exists(idb::CATALOG).await { Err(js::needs_more()) } else { opened }
+}
+
+#[cfg(all(feature = "sharded", not(feature = "transfers")))]
+async fn open(source: &Route, cx: &Context) -> Result<Model> {
+    source.open(cx).await
 }
 
 /// How often a move between stores, or a check, is tried when somebody saves to the source meanwhile.
