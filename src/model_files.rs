@@ -93,11 +93,11 @@ pub struct Naming<'a> {
     /// What each path in the manifest begins with, `./` or nothing.
     pub prefix: &'static str,
     /// The shard `i`, from 1, of `n`.
-    pub shard: &'a dyn Fn(&ModelFile, usize, usize) -> String,
+    pub shard: &'a dyn Fn(usize, usize) -> String,
 }
 
 /// `group1-shard{i}of{n}.bin`, as TF.js's converter calls them.
-pub fn converter_name(_: &ModelFile, number: usize, count: usize) -> String {
+pub fn converter_name(number: usize, count: usize) -> String {
     format!("group1-shard{number}of{count}.bin")
 }
 
@@ -141,9 +141,8 @@ impl ModelFiles {
             let cuts = shard::cut(total, naming.shard_bytes.unwrap_or(total))?;
             for (index, (start, end)) in cuts.iter().enumerate() {
                 let mime = "application/octet-stream";
-                let mut file = ModelFile { name: String::new(), parts: between(pieces, *start, *end)?, mime };
-                file.name = (naming.shard)(&file, index + 1, cuts.len());
-                shards.push(file);
+                let name = (naming.shard)(index + 1, cuts.len());
+                shards.push(ModelFile { name, parts: between(pieces, *start, *end)?, mime });
             }
         }
         let json = ModelFile { name: naming.json.to_owned(), parts: Vec::new(), mime: "application/json" };
@@ -162,17 +161,6 @@ impl ModelFiles {
         let text = model_json::write(&self.header, (!paths.is_empty()).then_some(&paths[..]))?;
         self.json.parts = vec![Part::Bytes(host::encode(&text).map_err(js::thrown)?)];
         Ok(())
-    }
-
-    /// A checksum of all weights that are here, 16 hexadecimal digits.
-    pub fn digest(&self) -> String {
-        let mut digest = Digest::default();
-        for part in self.shards.iter().flat_map(|shard| &shard.parts) {
-            if let Part::Bytes(bytes) = part {
-                digest.bytes(bytes);
-            }
-        }
-        digest.finish()
     }
 
     /// Bytes of all files.

@@ -142,7 +142,7 @@ impl Route {
     /// Whether what goes there is taken a piece at a time, and need not be in memory whole.
     pub fn takes_pieces(&self) -> bool {
         match self {
-            Route::Stored(store, _) => matches!(store.scheme(), "opfs" | "indexeddb"),
+            Route::Stored(store, _) => matches!(store.scheme(), "opfs" | "indexeddb" | "file"),
             Route::Transfer(_) => true,
             Route::Handler(_) | Route::Artifacts(_) => false,
         }
@@ -150,7 +150,7 @@ impl Route {
 
     /// Whether a model that goes there is read to its end before it is written.
     pub fn writes_after_all(&self) -> bool {
-        matches!(self, Route::Transfer(_)) || matches!(self, Route::Stored(store, _) if store.scheme() == "file")
+        matches!(self, Route::Transfer(_))
     }
 
     /// That there are no options which nobody looks at: neither this target, nor the source of a copy.

@@ -14,6 +14,8 @@ pub mod quantizing;
 #[cfg(feature = "sharded")]
 pub mod stream;
 
+#[cfg(feature = "node")]
+pub use lazy::SpentRef;
 #[cfg(feature = "sharded")]
 pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Held, Next, Remote, Spent, Stream};
 #[cfg(feature = "transfers")]

@@ -1,24 +1,24 @@
 //! `file://`, in Node: a folder with TF.js's model.json and weights.bin. The rename of model.json is the commit: it comes last, and
 //! the weights that it names lie under names that no other model has, or had.
 
-use js_sys::{Array, Uint8Array};
+use js_sys::Array;
 
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
-use crate::context::Context;
+use crate::context::{Context, Taken};
 use crate::digest;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
-use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
 use crate::model_json::ModelJson;
-use crate::parallel;
 use crate::shard::{self, is_inside};
-use crate::weights::{self, Weights};
 
 mod disk;
+mod opened;
+mod save;
 mod tidy;
 use disk::{Disk, Place, Stat, recursive};
+use save::Save;
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
 const ATTEMPTS: u32 = 20;
@@ -51,11 +51,16 @@ impl Store for FileSystem {
             let outcome = self.read(&disk, &place, before, &url, cx).await;
             cx.check()?;
             // What was read is of one model if that is still the one that is there, or if nobody else ever had such weight files.
-            let is_one = matches!(outcome, Ok((_, true))) || disk.stat(&file).await.ok() == Some(before);
-            if is_one {
-                return outcome.map(|(model, _)| model);
+            let is_one = match &outcome {
+                Ok(None) => false,
+                Ok(Some((_, true))) => true,
+                _ => disk.stat(&file).await.ok() == Some(before),
+            };
+            match outcome {
+                Ok(Some((model, _))) if is_one => return Ok(model),
+                Err(failure) if is_one => return Err(failure),
+                _ => js::sleep(PAUSE).await,
             }
-            js::sleep(PAUSE).await;
         }
         let why = "somebody saved to it again and again while it was loaded".to_owned();
         Err(Error::Storage { url, why }.into())
@@ -63,6 +68,7 @@ impl Store for FileSystem {
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
         let (disk, url) = (Disk::new("save")?, self.url(path));
+        let model = save::Taken::of(model, cx).await?;
         let place = Place::folder(path);
         let is_new = match disk.stat(&place.of(&place.json)).await {
             Ok(_) if !cx.overwrite => return Err(Error::AlreadyExists { url }.into()),
@@ -71,19 +77,17 @@ impl Store for FileSystem {
             Err(failure) => return Err(failure),
         };
         let made = disk.call("mkdir", &[&place.folder.as_str().into(), &recursive()], &url).await?;
-        let mut written = Vec::new();
-        match write(&disk, &place, is_new, model, &mut written, cx, &url).await {
-            Ok(info) => Ok(info),
-            Err(failure) => {
-                for file in written {
-                    disk.forget(&file).await;
-                }
-                if let Some(first) = js::text(&made) {
-                    disk.forget_folders(&place.folder, &first).await;
-                }
-                Err(failure)
+        let mut save = Save { disk: &disk, place: &place, url: &url, is_new, written: Vec::new() };
+        let outcome = save.write(model, cx).await;
+        if outcome.is_err() {
+            for file in save.written {
+                disk.forget(&file).await;
+            }
+            if let Some(first) = js::text(&made) {
+                disk.forget_folders(&place.folder, &first).await;
             }
         }
+        outcome
     }
 
     async fn list(&self, prefix: &str, cx: &Context) -> Result<Vec<Entry>> {
@@ -152,74 +156,16 @@ impl Store for FileSystem {
     }
 }
 
-/// Writes all files of a model, the model JSON last, and then removes the old one's weights. What was made is in `written` until
-/// it is committed.
-async fn write(
-    disk: &Disk,
-    place: &Place,
-    is_new: bool,
-    model: Model,
-    written: &mut Vec<String>,
-    cx: &Context,
-    url: &str,
-) -> Result<Info> {
-    let shard_bytes = cx.number("shardBytes", 1)?;
-    let plain = |file: &ModelFile, number: usize, count: usize| match shard_bytes {
-        None => "weights.bin".to_owned(),
-        Some(_) => converter_name(file, number, count),
-    };
-    let naming = Naming { json: &place.json, shard_bytes, prefix: "", shard: &plain };
-    let mut files = ModelFiles::of(model, naming, cx).await?;
-    let digest = files.digest();
-    cx.expect(Some(files.bytes()));
-    let mut shards_beside = Vec::new();
-    for shard in &mut files.shards {
-        shards_beside.push(disk.write_new(place, is_new, shard, written, cx, url).await?);
-        shard.report(cx, "write");
-    }
-    // They were written from the caller's own buffers, over many turns of the event loop.
-    if files.digest() != digest {
-        let why = "they changed while they were saved; what was stored before is unchanged";
-        return Err(Error::argument("weightData", why).into());
-    }
-    files.write_json()?; // it names the shards as they are now called
-    let json = place.of(&place.json);
-    let beside = disk.write_beside(place, &files.json, written, cx, url).await?;
-    let new: Vec<String> = files.shards.iter().map(|shard| place.of(&shard.name)).collect();
-    let old = disk.weights(place).await;
-    disk.date_later(&beside, &json).await;
-    if cx.overwrite {
-        // Names the old weights until they are gone.
-        let aside = place.beside(&place.json);
-        written.push(aside.of(&aside.json));
-        let _ = disk.call("link", &[&json.as_str().into(), &aside.of(&aside.json).into()], url).await;
-        disk.call("rename", &[&beside.into(), &json.as_str().into()], url).await?;
-    } else {
-        // A link fails where there is one already.
-        let linked = disk.call("link", &[&beside.as_str().into(), &json.as_str().into()], url).await;
-        linked.map_err(|failure| disk::already_exists(failure, url))?;
-    }
-    let written = std::mem::take(written);
-    for (shard, beside) in new.iter().zip(&shards_beside) {
-        disk.ensure(shard, beside, url).await?;
-    }
-    if cx.durability.as_deref() != Some("relaxed") {
-        disk.sync(&place.folder).await;
-    }
-    let is_tidy = disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
-    let is_aside = |file: &str| file.contains(".json.");
-    for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
-        disk.forget(beside).await;
-    }
-    disk.sweep(place).await;
-    files.json.report(cx, "write");
-    let saved = disk.stat(&json).await.map_or(js_sys::Date::now(), |stat| stat.saved);
-    Ok(files.info.saved_at(saved))
-}
-
 impl FileSystem {
-    /// The model, and whether all its weight files have names that are theirs for ever.
-    async fn read(&self, disk: &Disk, place: &Place, stat: Stat, url: &str, cx: &Context) -> Result<(Model, bool)> {
+    /// The model, and whether all its weight files have names that are theirs for ever; `None` when somebody wrote to one of them meanwhile.
+    async fn read(
+        &self,
+        disk: &Disk,
+        place: &Place,
+        stat: Stat,
+        url: &str,
+        cx: &Context,
+    ) -> Result<Option<(Model, bool)>> {
         let json = self.json(disk, place, url).await?;
         let paths: Vec<&String> = json.groups().iter().flat_map(|group| &group.paths).collect();
         cx.expect(json.weight_bytes());
@@ -229,20 +175,14 @@ impl FileSystem {
             sizes.push(self.size(disk, place, url, name).await?);
         }
         check_sizes(&json, &sizes, url)?;
-        let read = async |_: usize, name: &&String| {
-            let pieces = disk.read(&place.of(name), cx).await.map_err(|failure| missing_part(failure, url, name))?;
-            let size = weights::length(&pieces);
-            cx.advance_whole(name, size, "read");
-            cx.check()?;
-            Ok::<_, Failure>(pieces)
+        let is_streamed = cx.flag("stream")? || cx.taken.get() != Taken::Whole;
+        let Some((weights, sizes)) = opened::weights(disk, place, url, &paths, is_streamed, cx).await? else {
+            return Ok(None);
         };
-        let files: Vec<Vec<Uint8Array>> = parallel::map(&paths, cx.lanes()?, read).await?;
-        let sizes: Vec<u64> = files.iter().map(|pieces| weights::length(pieces)).collect();
         check_sizes(&json, &sizes, url)?;
-        let weights = json.groups.as_ref().map(|_| Weights::Parts(files.concat()));
-        let mut model = json.with(weights).map_err(|failure| failure.at_rest(url))?;
+        let mut model = json.with(json.groups.as_ref().map(|_| weights)).map_err(|failure| failure.at_rest(url))?;
         (model.saved, model.is_counted) = (Some(stat.saved), true);
-        Ok((model, paths.iter().all(|path| tidy::is_unique(path))))
+        Ok(Some((model, paths.iter().all(|path| tidy::is_unique(path)))))
     }
 
     /// Bytes of a weight file.

@@ -136,7 +136,7 @@ impl Writer {
 }
 
 /// What has its `arrayBuffer()`, like a Blob.
-fn readable(read: impl Fn() -> Promise + 'static) -> JsValue {
+pub fn readable(read: impl Fn() -> Promise + 'static) -> JsValue {
     let source = Object::new();
     js::set(&source, "arrayBuffer", &Closure::<dyn Fn() -> Promise>::new(read).into_js_value());
     source.into()

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Result};
-use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
+use crate::model_files::{ModelFiles, Naming, converter_name};
 use crate::shard;
 
 /// Milliseconds between two clicks: Firefox keeps only the last of those that come at once. Chromium only needs a turn of its event loop.
@@ -45,9 +45,9 @@ pub async fn put(stem: &str, model: Model, cx: &Context) -> Result<JsValue> {
         cx.advance(files.bytes(), "write");
         (files.saved(), vec![(format!("{stem}.zip"), zipped, None)])
     } else {
-        let name = |file: &ModelFile, number, count| match shard_bytes {
+        let name = |number, count| match shard_bytes {
             None => format!("{stem}.weights.bin"),
-            Some(_) => format!("{stem}.{}", converter_name(file, number, count)),
+            Some(_) => format!("{stem}.{}", converter_name(number, count)),
         };
         let naming = Naming { json: &format!("{stem}.json"), shard_bytes, prefix: "./", shard: &name };
         let files = ModelFiles::in_blobs(model, naming, cx).await?;

@@ -27,7 +27,7 @@ pub async fn put(to: &Http, model: Model, cx: &Context) -> Result<JsValue> {
         return put_files(model, json, beside, cx).await;
     }
     let requests = Requests::new(cx, 0)?;
-    let name = |_: &ModelFile, _, _| "model.weights.bin".to_owned();
+    let name = |_, _| "model.weights.bin".to_owned();
     let naming = Naming { json: "model.json", shard_bytes: None, prefix: "./", shard: &name };
     let files = ModelFiles::in_blobs(model, naming, cx).await?;
     let form = host::construct("FormData", &[]).map_err(js::thrown)?;

@@ -10,6 +10,8 @@ import { contents, folder, names, PACKAGE } from '../lib/node.mjs';
 
 const { load, moveModel, removeModel, save } = await import(PACKAGE);
 const STEPS = ['mkdir', 'stat', 'readFile', 'writeFile', 'link', 'rename', 'unlink', 'rmdir', 'open', 'readdir'];
+/** What a file that is open does. That one which was read is closed, nobody waits for. */
+const ofHandles = (how) => ['stat', 'read', 'write', 'sync', ...(how === 'r' ? [] : ['close'])];
 const models = Object.fromEntries(['A', 'B', 'C'].map((name, i) => [name, plain(name, i + 1, 40000)]));
 const prints = new Map();
 for (const [name, model] of Object.entries(models)) prints.set(await print(model), name);
@@ -21,16 +23,19 @@ const verdict = (loading) => loading.then(async (found) => prints.get(await prin
 /** Runs `work`, and `intrusion` before its step `at`; resolves with that step's name, `undefined` when there are fewer. */
 async function interrupted(t, work, at, intrusion) {
   let [count, name] = [0, undefined];
-  const originals = Object.fromEntries(STEPS.map((step) => [step, fsp[step]]));
-  for (const step of STEPS) {
-    t.mock.method(fsp, step, async (...args) => {
+  const watch = (owner, step, described) => {
+    const original = owner[step];
+    t.mock.method(owner, step, async (...args) => {
       if (name === undefined && count++ === at) {
-        name = `${step} ${String(args.at(step === 'rename' || step === 'link' ? 1 : 0)).replace(/.*\//, '')}`;
+        name = `${step} ${described(args)}`;
         await intrusion();
       }
-      return originals[step].apply(fsp, args);
+      const made = await original.apply(owner, args);
+      if (step === 'open') ofHandles(args[1]).forEach((name) => watch(made, name, () => 'of a handle'));
+      return made;
     });
-  }
+  };
+  for (const step of STEPS) watch(fsp, step, (args) => String(args.at(step === 'rename' || step === 'link' ? 1 : 0)).replace(/.*\//, ''));
   try {
     await work();
   } finally {

@@ -15,10 +15,9 @@ const named = ([file]) => below(file);
 
 const error = (code) => Object.assign(new Error(`${code}: injected`), { code });
 const refuse = (code) => () => Promise.reject(error(code));
-/** A full disk: of a file half is there already. */
-async function writesHalf({ args: [file, parts] }) {
-  const bytes = Buffer.concat(parts);
-  fs.writeFileSync(file, bytes.subarray(0, bytes.length >> 1));
+/** A full disk: half of it is there already. */
+async function writesHalf({ args: [bytes], self }) {
+  fs.writeSync(self.fd, bytes.subarray(0, bytes.length >> 1));
   throw error('ENOSPC');
 }
 /** What a failed close closes nevertheless, or it would be open for ever. */
@@ -26,18 +25,20 @@ const closes = ({ go }) => go().then(refuse('EIO'));
 
 const common = { promise: true, fail: { exception: refuse('EIO'), quota: refuse('ENOSPC') } };
 const handles = (handle) => {
-  for (const name of ['sync', 'datasync', 'read', 'write', 'writeFile', 'stat']) wrapMethod(handle, name, { ...common, label: () => 'of a handle' });
-  wrapMethod(handle, 'close', { ...common, label: () => 'of a handle', fail: { exception: closes } });
+  for (const name of ['sync', 'datasync', 'read', 'write', 'writeFile', 'stat', 'close']) {
+    const fail = { write: { quota: writesHalf }, close: { exception: closes } }[name];
+    wrapMethod(handle, name, { ...common, label: () => 'of a handle', writes: name === 'write', fail: { ...common.fail, ...fail } });
+  }
   return handle;
 };
 const CALLS = {
   ...Object.fromEntries(['stat', 'lstat', 'readFile', 'readdir', 'unlink', 'rmdir', 'rm', 'access', 'utimes'].map((name) => [name, {}])),
   mkdir: { writes: true },
-  writeFile: { writes: true, fail: { ...common.fail, quota: writesHalf } },
+  writeFile: { writes: true },
   link: { writes: true, label: fromTo },
   rename: { writes: true, label: fromTo },
   copyFile: { writes: true, label: fromTo },
-  open: { then: handles },
+  open: { writes: true, then: handles },
 };
 
 /** Wraps `fs/promises`, for good. */

@@ -1,19 +1,13 @@
 //! Node's `fs/promises`, and the few things that are done with it.
 
-use js_sys::{Array, Math, Object, Uint8Array};
+use js_sys::{Math, Object};
 use wasm_bindgen::JsValue;
 
-use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Failure, Result};
-use crate::model_files::ModelFile;
 use crate::model_json::ModelJson;
 use crate::shard::is_inside;
-use crate::weights;
-
-/// Bytes that are read at once at the most; Node refuses 2 GiB.
-const PIECE: u64 = 1 << 30;
 
 /// A model's folder, ending in `/`, and the name of its model JSON.
 pub struct Place {
@@ -47,8 +41,14 @@ fn unique() -> String {
     format!("{:08x}{:08x}", half(), half())
 }
 
+/// A weight file's name, and that nobody else has: `weights.{16 digits}.bin`.
+pub fn unique_name(name: &str) -> String {
+    let (stem, end) = name.rsplit_once('.').unwrap_or((name, "bin"));
+    format!("{stem}.{}.{end}", unique())
+}
+
 /// What tells one version of a file from another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Stat {
     /// When it was written, in milliseconds since 1970.
     pub saved: f64,
@@ -61,6 +61,16 @@ pub struct Stat {
     pub(super) touched: f64,
 }
 
+impl Stat {
+    /// What Node says.
+    pub fn of(stat: &JsValue) -> Self {
+        let number = |key| js::get(stat, key).as_f64().unwrap_or(0.0);
+        let is_file = host::call(stat, "isFile", &[]).is_ok_and(|is_file| is_file.is_truthy());
+        let (size, inode, touched) = (host::size(stat), number("ino"), number("ctimeMs"));
+        Self { saved: number("mtimeMs"), size, is_file, inode, touched }
+    }
+}
+
 impl PartialEq for Stat {
     /// A link more or less does not make another version.
     fn eq(&self, other: &Self) -> bool {
@@ -69,6 +79,7 @@ impl PartialEq for Stat {
 }
 
 /// The disk.
+#[derive(Clone)]
 pub struct Disk(JsValue);
 
 impl Disk {
@@ -110,10 +121,7 @@ impl Disk {
     /// As [`Disk::call`].
     pub async fn stat(&self, file: &str) -> Result<Stat> {
         let stat = self.call("stat", &[&file.into()], &format!("file://{file}")).await?;
-        let number = |key| js::get(&stat, key).as_f64().unwrap_or(0.0);
-        let is_file = host::call(&stat, "isFile", &[]).is_ok_and(|is_file| is_file.is_truthy());
-        let (size, inode, touched) = (host::size(&stat), number("ino"), number("ctimeMs"));
-        Ok(Stat { saved: number("mtimeMs"), size, is_file, inode, touched })
+        Ok(Stat::of(&stat))
     }
 
     /// A model JSON.
@@ -145,41 +153,6 @@ impl Disk {
         Ok(paths.filter(|path| is_inside(path)).map(|path| place.of(&path)).collect())
     }
 
-    /// The bytes of a file, in pieces that Node can read.
-    ///
-    /// # Errors
-    /// As [`Disk::call`]; the signal's reason.
-    pub async fn read(&self, file: &str, cx: &Context) -> Result<Vec<Uint8Array>> {
-        let url = format!("file://{file}");
-        let size = self.stat(file).await?.size;
-        if size <= PIECE {
-            let bytes = self.call("readFile", &[&file.into()], &url).await?;
-            return Ok(vec![js::bytes(&bytes).unwrap_or_default()]);
-        }
-        let handle = self.call("open", &[&file.into(), &"r".into()], &url).await?;
-        let read = async {
-            let mut pieces = Vec::new();
-            while weights::length(&pieces) < size {
-                cx.check()?;
-                let at = weights::length(&pieces);
-                let piece = js::view(&js::allocate((size - at).min(PIECE))?)?;
-                let place: [JsValue; 3] = [0.into(), piece.length().into(), (at as f64).into()];
-                let args: [&JsValue; 4] = [&piece, &place[0], &place[1], &place[2]];
-                let result = host::settled(host::call(&handle, "read", &args)).await;
-                let result = result.map_err(|cause| failure(cause, &url, 0))?;
-                let length = js::get(&result, "bytesRead").as_f64().unwrap_or(0.0) as u32;
-                if length == 0 {
-                    break; // it has become shorter, and its size is checked
-                }
-                pieces.push(piece.subarray(0, length));
-            }
-            Ok(pieces)
-        }
-        .await;
-        let _ = host::settled(host::call(&handle, "close", &[])).await;
-        read
-    }
-
     /// Dates a file now (the system's own dates are some milliseconds late), but later than the one that it is going to replace, also
     /// where the system counts in seconds: a date tells two saves apart.
     pub async fn date_later(&self, file: &str, replaced: &str) {
@@ -193,67 +166,6 @@ impl Disk {
                 return;
             }
         }
-    }
-
-    /// Writes a weight file under TF.js's name when this is a new model, else under one that nobody has or ever had: a load that is
-    /// under way must not find other weights there than those of the model JSON it has read. Either way it is written beside and
-    /// then named in one step, so that nothing of ours ever touches a file that another model may need. A link stays beside until
-    /// the commit, and is what this gives: a name does not tell whose a file is, and of a process that is killed the sweep finds it by the link.
-    ///
-    /// # Errors
-    /// As [`Disk::call`]; the signal's reason.
-    pub async fn write_new(
-        &self,
-        place: &Place,
-        is_new: bool,
-        file: &mut ModelFile,
-        written: &mut Vec<String>,
-        cx: &Context,
-        url: &str,
-    ) -> Result<String> {
-        let beside = self.write_beside(place, file, written, cx, url).await?;
-        // A link fails where there is such a file already; and on a file system without links, which is as good.
-        let plain = place.of(&file.name);
-        if is_new && self.call("link", &[&beside.as_str().into(), &plain.as_str().into()], url).await.is_ok() {
-            written.push(plain);
-            return Ok(beside);
-        }
-        let (stem, end) = file.name.rsplit_once('.').unwrap_or((&file.name, "bin"));
-        file.name = format!("{stem}.{}.{end}", unique());
-        let own = place.of(&file.name);
-        written.push(own.clone());
-        if self.call("link", &[&beside.as_str().into(), &own.as_str().into()], url).await.is_ok() {
-            return Ok(beside);
-        }
-        self.call("rename", &[&beside.into(), &own.as_str().into()], url).await.map(|_| own)
-    }
-
-    /// Writes a file under a name that nobody else has, and gives that name.
-    ///
-    /// # Errors
-    /// As [`Disk::write_new`].
-    pub async fn write_beside(
-        &self,
-        place: &Place,
-        file: &ModelFile,
-        written: &mut Vec<String>,
-        cx: &Context,
-        url: &str,
-    ) -> Result<String> {
-        let beside = place.beside(&file.name);
-        let beside = beside.of(&beside.json);
-        written.push(beside.clone());
-        let options = Object::new();
-        js::set(&options, "flag", &"wx".into());
-        js::set(&options, "flush", &(cx.durability.as_deref() != Some("relaxed")).into());
-        if let Some(signal) = cx.signal() {
-            js::set(&options, "signal", signal);
-        }
-        let parts: Array = file.parts.iter().collect();
-        let outcome =
-            host::settled(host::call(&self.0, "writeFile", &[&beside.as_str().into(), &parts, &options])).await;
-        cx.check()?;
-        outcome.map(|_| beside).map_err(|cause| failure(cause, url, file.bytes()))
     }
 
     /// Makes the renames in a folder last, where the system can.
@@ -311,7 +223,8 @@ pub fn recursive() -> JsValue {
     options.into()
 }
 
-fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
+/// What a call of Node's failed with. `needed`: bytes of what was written.
+pub fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
     match js::text(&js::get(&cause, "code")).as_deref() {
         Some("ENOSPC" | "EDQUOT") => {
             let error = Error::QuotaExceeded { url: url.to_owned(), needed, usage: None, quota: None };
@@ -324,6 +237,11 @@ fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
 fn has_code(failure: &Failure, codes: &[&str]) -> bool {
     let Failure::Known(known) = failure else { return false };
     known.cause.as_ref().is_some_and(|cause| codes.iter().any(|code| js::get(cause, "code") == *code))
+}
+
+/// Whether it failed because there are more files open than the system allows.
+pub fn are_too_many(failure: &Failure) -> bool {
+    has_code(failure, &["EMFILE", "ENFILE"])
 }
 
 /// Whether it failed because there is no such file.

@@ -1,0 +1,339 @@
+//! A save into a folder: the weights a piece at a time, under names that nobody else has, and then the model JSON, which makes them a model.
+
+use js_sys::{Array, JSON, JsString, Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::disk::{self, Disk, Place};
+use crate::artifacts::{Model, without_specs};
+use crate::context::{Context, FileProgress};
+use crate::digest::Digest;
+use crate::error::Error;
+use crate::host;
+use crate::info::Info;
+use crate::js::{self, Result};
+use crate::model_files::converter_name;
+use crate::model_json;
+use crate::shard;
+use crate::weights::{self, Pull, Weights};
+
+/// Bytes that are written in one go.
+const STEP: u32 = 16 << 20;
+
+/// A model as it was when it was to be saved: what the caller does with it meanwhile does not matter.
+pub struct Taken {
+    shards: Vec<Shard>,
+    json: JsString,
+    info: Info,
+    weights: Source,
+}
+
+/// A file of weights: its name, its bytes, and the link to it that stays beside until the commit.
+struct Shard {
+    name: String,
+    bytes: u64,
+    beside: String,
+}
+
+impl Taken {
+    /// Takes it. Bytes stay where they are, and are looked at: they must not change.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when JSON cannot hold the model; as [`Model::pull`].
+    pub async fn of(mut model: Model, cx: &Context) -> Result<Self> {
+        let total = total(&mut model, cx).await?;
+        let shards = shards(total, cx.number("shardBytes", 1)?)?;
+        let json = model_json::write(&model.header, total.map(|_| names(&shards)).as_deref())?;
+        let info = model.header.info(total.unwrap_or_default())?;
+        let weights = Source::of(model, cx).await?;
+        if !weights.is_counted {
+            cx.expect(total.unwrap_or_default().checked_add(json.length().into()));
+        }
+        Ok(Self { shards, json, info, weights })
+    }
+}
+
+/// A save that is under way.
+pub struct Save<'a> {
+    /// Where.
+    pub disk: &'a Disk,
+    /// The folder.
+    pub place: &'a Place,
+    /// What errors name.
+    pub url: &'a str,
+    /// There is no model yet.
+    pub is_new: bool,
+    /// What was made, until it is committed.
+    pub written: Vec<String>,
+}
+
+impl Save<'_> {
+    /// Writes all files of a model, the model JSON last, and then removes the old one's weights.
+    ///
+    /// # Errors
+    /// As [`Disk::call`]; what the weights' source says.
+    pub async fn write(&mut self, model: Taken, cx: &Context) -> Result<Info> {
+        let Taken { mut shards, json, info, mut weights } = model;
+        for shard in &mut shards {
+            shard.beside = self.write_beside(&shard.name, shard.bytes, &mut weights, cx).await?;
+            self.name(shard).await?;
+        }
+        let is_counted = weights.is_counted;
+        weights.finish(cx).await?;
+        let json = host::encode(with_paths(&json, &names(&shards))?.as_ref()).map_err(js::thrown)?;
+        let bytes = json.length().into();
+        let beside = self.write_beside(&self.place.json, bytes, &mut Source::of_own(json), cx).await?;
+        self.commit(&shards, beside, cx).await?;
+        if !is_counted {
+            cx.advance_whole(&self.place.json, bytes, "write");
+        }
+        let saved = self.disk.stat(&self.place.of(&self.place.json)).await.map(|stat| stat.saved);
+        Ok(info.saved_at(saved.unwrap_or_else(|_| js_sys::Date::now())))
+    }
+
+    /// Writes a file under a name that nobody else has, and gives that name.
+    async fn write_beside(&mut self, name: &str, bytes: u64, source: &mut Source, cx: &Context) -> Result<String> {
+        let beside = self.place.beside(name);
+        let path = beside.of(&beside.json);
+        self.written.push(path.clone());
+        let handle = self.disk.call("open", &[&path.as_str().into(), &"wx".into()], self.url).await?;
+        let file = Writing { handle, bytes, url: self.url };
+        let outcome = source.fill(&file, name, cx).await;
+        let outcome = match outcome {
+            Ok(()) if cx.durability.as_deref() != Some("relaxed") => file.call("sync", &[]).await.map(drop),
+            outcome => outcome,
+        };
+        let closed = file.call("close", &[]).await;
+        cx.check()?;
+        outcome.and(closed).map(|_| path)
+    }
+
+    /// Names a weight file that was written beside: as it is to be called when this is a new model, else as no file is called or ever was.
+    /// A load that is under way must not find other weights there than those of the model JSON it has read. It is named in one step, so
+    /// that nothing of ours ever touches a file that another model may need. A link stays beside until the commit: a name does not tell
+    /// whose a file is, and of a process that is killed the sweep finds it by the link.
+    async fn name(&mut self, shard: &mut Shard) -> Result<()> {
+        // A link fails where there is such a file already; and on a file system without links, which is as good.
+        let plain = self.place.of(&shard.name);
+        if self.is_new && self.link(&shard.beside, &plain).await.is_ok() {
+            self.written.push(plain);
+            return Ok(());
+        }
+        shard.name = disk::unique_name(&shard.name);
+        let own = self.place.of(&shard.name);
+        self.written.push(own.clone());
+        if self.link(&shard.beside, &own).await.is_err() {
+            self.rename(&shard.beside, &own).await?;
+            shard.beside = own;
+        }
+        Ok(())
+    }
+
+    /// The moment at which the new model is there, and the old one is not.
+    async fn commit(&mut self, shards: &[Shard], beside: String, cx: &Context) -> Result<()> {
+        let Self { disk, place, url, .. } = *self;
+        let json = place.of(&place.json);
+        let old = disk.weights(place).await;
+        disk.date_later(&beside, &json).await;
+        if cx.overwrite {
+            // Names the old weights until they are gone.
+            let aside = place.beside(&place.json);
+            let aside = aside.of(&aside.json);
+            self.written.push(aside.clone());
+            let _ = self.link(&json, &aside).await;
+            self.rename(&beside, &json).await?;
+        } else {
+            // A link fails where there is one already.
+            self.link(&beside, &json).await.map_err(|failure| disk::already_exists(failure, url))?;
+        }
+        let written = core::mem::take(&mut self.written);
+        let new: Vec<String> = shards.iter().map(|shard| place.of(&shard.name)).collect();
+        for (file, shard) in new.iter().zip(shards) {
+            disk.ensure(file, &shard.beside, url).await?;
+        }
+        if cx.durability.as_deref() != Some("relaxed") {
+            disk.sync(&place.folder).await;
+        }
+        let is_tidy = disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+        let is_aside = |file: &str| file.contains(".json.");
+        for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
+            disk.forget(beside).await;
+        }
+        disk.sweep(place).await;
+        Ok(())
+    }
+
+    async fn link(&self, from: &str, to: &str) -> Result<JsValue> {
+        self.disk.call("link", &[&from.into(), &to.into()], self.url).await
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Result<JsValue> {
+        self.disk.call("rename", &[&from.into(), &to.into()], self.url).await
+    }
+}
+
+/// Bytes of the weights, `None` when there are none. Where only the bytes can tell, all are read.
+async fn total(model: &mut Model, cx: &Context) -> Result<Option<u64>> {
+    if matches!(model.weights, Weights::None) {
+        return Ok(None);
+    }
+    let total = match model.bytes() {
+        Some(total) => total,
+        None => {
+            let pieces = model.pieces(cx).await?.unwrap_or_default();
+            let total = weights::length(&pieces);
+            model.weights = Weights::Parts(pieces);
+            total
+        }
+    };
+    if total > 0 && model.specs().is_none() {
+        return Err(without_specs("weightSpecs").into());
+    }
+    Ok(Some(total))
+}
+
+fn shards(total: Option<u64>, shard_bytes: Option<u64>) -> Result<Vec<Shard>> {
+    let Some(total) = total else { return Ok(Vec::new()) };
+    let cuts = shard::cut(total, shard_bytes.unwrap_or(total))?;
+    let name = |index| match shard_bytes {
+        None => "weights.bin".to_owned(),
+        Some(_) => converter_name(index + 1, cuts.len()),
+    };
+    let shard = |(index, (start, end)): (usize, &(u64, u64))| Shard {
+        name: name(index),
+        bytes: end - start,
+        beside: String::new(),
+    };
+    Ok(cuts.iter().enumerate().map(shard).collect())
+}
+
+fn names(shards: &[Shard]) -> Vec<String> {
+    shards.iter().map(|shard| shard.name.clone()).collect()
+}
+
+/// The text of a model JSON whose weights have got other names.
+fn with_paths(text: &JsString, paths: &[String]) -> Result<JsString> {
+    let json = js::parse_json(text).map_err(js::thrown)?;
+    if let Some(group) = js::items(&js::get(&json, "weightsManifest")).first() {
+        let paths: Array = paths.iter().map(JsValue::from).collect();
+        js::set(group.unchecked_ref::<Object>(), "paths", &paths);
+    }
+    JSON::stringify(&json).map_err(js::thrown)
+}
+
+/// Bytes on their way to the disk.
+struct Source {
+    pull: Pull,
+    rest: Option<Uint8Array>,
+    /// Of all that was to be written, and of all that was in the buffers when it had been.
+    digests: (Digest, Digest),
+    /// The first digest is of all already.
+    is_seen: bool,
+    is_counted: bool,
+}
+
+impl Source {
+    /// A model's weights.
+    async fn of(mut model: Model, cx: &Context) -> Result<Self> {
+        let mut digest = Digest::default();
+        let is_seen = match &model.weights {
+            Weights::Parts(parts) => {
+                parts.iter().for_each(|part| digest.bytes(part));
+                true
+            }
+            _ => false,
+        };
+        let is_counted = model.is_counted;
+        let pull = model.pull(cx).await?;
+        Ok(Self { pull, rest: None, digests: (digest, Digest::default()), is_seen, is_counted })
+    }
+
+    /// Bytes that nobody else has, and nobody counts.
+    fn of_own(bytes: Uint8Array) -> Self {
+        let pull = Pull::new(Weights::Parts(vec![bytes]), None);
+        Self { pull, rest: None, digests: Default::default(), is_seen: true, is_counted: true }
+    }
+
+    /// Writes as many bytes as the file shall have.
+    async fn fill(&mut self, file: &Writing<'_>, name: &str, cx: &Context) -> Result<()> {
+        let mut loaded = 0;
+        while loaded < file.bytes {
+            let Some(piece) = self.next(file.bytes - loaded, cx).await? else {
+                let why = "a buffer was transferred away while it was saved";
+                return Err(Error::argument("weightData", why).into());
+            };
+            file.write(&piece).await?;
+            cx.check()?;
+            self.digests.1.bytes(&piece);
+            let bytes = u64::from(piece.length());
+            loaded += bytes;
+            if !self.is_counted {
+                let progress = FileProgress { name: name.to_owned(), loaded, total: Some(file.bytes) };
+                cx.advance_file(&progress, bytes, "write");
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes next, so many bytes at the most.
+    async fn next(&mut self, most: u64, cx: &Context) -> Result<Option<Uint8Array>> {
+        let piece = loop {
+            let piece = match self.rest.take() {
+                Some(rest) => rest,
+                None => match self.pull.next(cx).await? {
+                    Some(piece) => piece,
+                    None => return Ok(None),
+                },
+            };
+            // One that was transferred away meanwhile has no bytes any more, and cannot be cut.
+            if piece.length() > 0 {
+                break piece;
+            }
+        };
+        let end = piece.length().min(STEP).min(u32::try_from(most).unwrap_or(u32::MAX));
+        let next = piece.subarray(0, end);
+        if end < piece.length() {
+            self.rest = Some(piece.subarray(end, piece.length()));
+        }
+        if !self.is_seen {
+            self.digests.0.bytes(&next);
+        }
+        Ok(Some(next))
+    }
+
+    /// That nothing is left, and that it was written as it was.
+    async fn finish(mut self, cx: &Context) -> Result<()> {
+        while self.pull.next(cx).await?.is_some() {}
+        // It was written from the caller's own buffers, over many turns of the event loop.
+        let (before, after) = &self.digests;
+        if before.finish() == after.finish() {
+            return Ok(());
+        }
+        let why = "they changed while they were saved; what was stored before is unchanged";
+        Err(Error::argument("weightData", why).into())
+    }
+}
+
+/// A file that is being written.
+struct Writing<'a> {
+    handle: JsValue,
+    /// Bytes that it shall have.
+    bytes: u64,
+    url: &'a str,
+}
+
+impl Writing<'_> {
+    async fn call(&self, name: &str, args: &[&JsValue]) -> Result<JsValue> {
+        let outcome = host::settled(host::call(&self.handle, name, args)).await;
+        outcome.map_err(|cause| disk::failure(cause, self.url, self.bytes))
+    }
+
+    /// Writes all of it where the last one ended.
+    async fn write(&self, piece: &Uint8Array) -> Result<()> {
+        let mut start = 0;
+        while start < piece.length() {
+            let result = self.call("write", &[&piece.subarray(start, piece.length())]).await?;
+            start += js::get(&result, "bytesWritten").as_f64().unwrap_or(0.0) as u32;
+        }
+        Ok(())
+    }
+}
