@@ -45,7 +45,7 @@ export interface ModelArtifacts {
    */
   weightData?: WeightData;
   /**
-   * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for (but of `file://`, which is read whole), a cancel
+   * Instead of `weightData`: the same bytes as a stream. A load gives it with `{ stream: true }`: nothing is read that nobody asked for, a cancel
    * ends the request, and each call opens a stream of its own. Its chunks are of any length: one may end in the middle of a number.
    */
   getWeightStream?: () => ReadableStream<ArrayBuffer>;
@@ -472,7 +472,8 @@ export function copyModel(source: Source, destination: Target, options?: CopyOpt
  * An abort is heard until the destination is committed; from then on the move is finished. Into Local Storage, which the engine writes to the disk
  * when it likes, rather copy, and remove later: a browser that is killed right after the move may have neither.
  * @throws TfpersistError before anything is read when one of both is not a store's URL; ERR_CORRUPT when the destination
- *   does not keep everything (the source stays).
+ *   does not keep everything (the source stays). Local Storage and folders keep JSON, and of that TensorFlow.js's own fields: a model that holds more
+ *   is refused before what is there is replaced.
  * @example await moveModel('localstorage://m', 'indexeddb://m');
  */
 export function moveModel(source: string, destination: string, options?: CopyOptions): Promise<ModelArtifactsInfo>;

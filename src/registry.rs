@@ -151,6 +151,26 @@ pub fn use_registry(registry: &JsValue) {
 }
 
 impl AnyStore {
+    /// Whether it is a folder, which there are only in Node.
+    fn is_folder(&self) -> bool {
+        #[cfg(feature = "node")]
+        if matches!(self, Self::FileSystem(_)) {
+            return true;
+        }
+        false
+    }
+
+    /// Whether it takes weights a piece at a time.
+    #[cfg(feature = "sharded")]
+    pub fn takes_pieces(&self) -> bool {
+        matches!(self, Self::IndexedDb(_) | Self::Opfs(_)) || self.is_folder()
+    }
+
+    /// Whether it keeps no more than JSON, and of that TF.js's own fields.
+    pub fn keeps_json(&self) -> bool {
+        matches!(self, Self::LocalStorage(_)) || self.is_folder()
+    }
+
     /// Tells who watches that a change is committed. What they do cannot undo it.
     fn changed(&self, path: &str, change: &str) {
         if let Some(tell) = REGISTRY.with_borrow(|registry| registry.changed.clone()) {

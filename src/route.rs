@@ -142,7 +142,7 @@ impl Route {
     /// Whether what goes there is taken a piece at a time, and need not be in memory whole.
     pub fn takes_pieces(&self) -> bool {
         match self {
-            Route::Stored(store, _) => matches!(store.scheme(), "opfs" | "indexeddb" | "file"),
+            Route::Stored(store, _) => store.takes_pieces(),
             Route::Transfer(_) => true,
             Route::Handler(_) | Route::Artifacts(_) => false,
         }

@@ -154,6 +154,18 @@ impl Header {
         JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(wrong)
     }
 
+    /// Whether TF.js's own fields as JSON are all of it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when JSON cannot hold it at all.
+    pub fn is_json(&self) -> Result<bool> {
+        let parsed = |json: JsString| js::parse_json(&json).map_err(js::thrown);
+        let part = |key| self.json(key)?.map(parsed).transpose();
+        let kept = Self::from_parts(part("modelTopology")?, part("weightSpecs")?, &parsed(self.metadata_json()?)?);
+        let text = |header: &Self| header.canonical().map(String::from);
+        Ok(text(self)? == text(&kept)?)
+    }
+
     /// Date and sizes, as TF.js computes them.
     ///
     /// # Errors

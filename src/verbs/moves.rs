@@ -40,6 +40,10 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
     cx.taken.set(Taken::InTurn);
     for attempt in 0..ATTEMPTS {
         let model = source.0.open(source.1, cx).await?;
+        // That others keep all only shows when they have it, and have let go of what they had.
+        if destination.0.keeps_json() && !model.header.is_json()? {
+            return Err(loses(source, destination).into());
+        }
         let saved = model.saved;
         let original = digest(source, cx).await?;
         // From the second attempt on, what stands at the destination is ours.
@@ -48,10 +52,7 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
         let copied = digest(destination, &quiet).await?;
         let is_unchanged = digest(source, &quiet).await? == original;
         if is_unchanged && copied != original {
-            let url = destination.0.url(destination.1);
-            let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
-            let received = "something else: this store does not keep everything".to_owned();
-            return Err(Error::Corrupt { url, file: "model".into(), expected, received }.into());
+            return Err(loses(source, destination).into());
         }
         if is_unchanged && source.0.remove(source.1, Which::SavedAt(saved), &quiet).await?.is_some() {
             return Ok(info);
@@ -59,6 +60,12 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
     }
     let why = "somebody saved to it again and again while it was moved; it is still there".to_owned();
     Err(Error::Storage { url: source.0.url(source.1), why }.into())
+}
+
+fn loses(source: Place<'_>, destination: Place<'_>) -> Error {
+    let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
+    let received = "something else: this store does not keep everything".to_owned();
+    Error::Corrupt { url: destination.0.url(destination.1), file: "model".into(), expected, received }
 }
 
 /// A checksum of the model there.

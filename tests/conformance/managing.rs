@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::layout::{copy_model, move_model, save};
 use super::models::{assert_same, full, json, sized};
 use super::verbs::{NONE, is_file, listed, loaded, removed, saved};
-use super::{code, get, js, object};
+use super::{code, get, js, object, set};
 
 pub async fn listing_shows_what_is_there(url: &str) {
     assert!(listed(url).await.is_undefined());
@@ -129,6 +129,32 @@ pub async fn between_stores_models_stay_whole(url: &str) {
     move_model("memory://back".into(), url.into(), NONE).await.unwrap();
     assert_same(&loaded(url).await, &full(26));
     removed(url).await;
+}
+
+pub async fn a_move_that_would_lose_something_changes_nothing(url: &str) {
+    let source = "memory://all of it";
+    for part in ["({ a: NaN })", "({ a: new Map([[1, 2]]) })", "new Float32Array(2)", "({ a: [1n] })"] {
+        for key in ["userDefinedMetadata", "aKeyThatTensorFlowDoesNotKnow"] {
+            let model = sized(400, 5);
+            set(&model, key, js(part, &[]));
+            saved(&model, source).await;
+            saved(&full(28), url).await;
+            let keeps_json_only = ["localstorage", "file"].iter().any(|scheme| url.starts_with(scheme));
+            let moved = move_model(source.into(), url.into(), NONE).await;
+            if keeps_json_only {
+                assert!(["ERR_CORRUPT", "ERR_INVALID_ARGUMENT"].contains(&&*code(&moved)), "{part} in {key}");
+                assert_same(&loaded(url).await, &full(28));
+            } else if moved.is_ok() {
+                assert_eq!(code(&load(source.into(), NONE).await), "ERR_NOT_FOUND");
+                saved(&loaded(url).await, source).await;
+            }
+            let kept = get(&loaded(source).await, key);
+            let name = |value: &JsValue| get(&get(value, "constructor"), "name");
+            assert_eq!(name(&kept), name(&js(part, &[])), "{part} in {key}");
+        }
+    }
+    removed(url).await;
+    removed(source).await;
 }
 
 pub async fn the_same_place_twice_is_refused(url: &str) {

@@ -21,7 +21,8 @@ macro_rules! conformance {
             saves_at_once_leave_one_whole_model;
             managing: listing_shows_what_is_there, verifying_tells_as_a_listing_does, any_path_works,
             what_is_missing_is_not_found, removing_removes_one, copying_keeps_the_source, moving_leaves_no_source,
-            moving_replaces_the_destination, between_stores_models_stay_whole, the_same_place_twice_is_refused);
+            moving_replaces_the_destination, between_stores_models_stay_whole, a_move_that_would_lose_something_changes_nothing,
+            the_same_place_twice_is_refused);
     };
     (@each $store:ident, $scheme:literal, $setup:block; $($part:ident: $($test:ident),+);+) => {
         mod $store {
