@@ -163,9 +163,9 @@ export interface RequestOptions extends BareRequestInit {
 export interface SaveOptions extends Options, RequestOptions {
   /** Replace what is stored there (default), or reject with ERR_ALREADY_EXISTS. */
   overwrite?: boolean;
-  /** Passed to `model.save`: only the trainable weights. */
+  /** Passed to `model.save`: only the trainable weights. Artifacts, which have no `save`, are taken whole: then this is refused. */
   trainableOnly?: boolean;
-  /** Passed to `model.save`: the optimizer's state, too. */
+  /** Passed to `model.save`: the optimizer's state, too. As above. */
   includeOptimizer?: boolean;
   /**
    * `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does, and strict for models in shards, where what a relaxed save has

@@ -6,6 +6,7 @@ use js_sys::{Array, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use crate::artifacts::{Header, Model, described, raw_specs, short_text};
+use crate::context::Context;
 use crate::error::{Error, FileProblem};
 use crate::host;
 use crate::js::{self, Failure, Result};
@@ -145,7 +146,7 @@ impl ModelJson {
 ///
 /// # Errors
 /// As [`ModelJson::parse`] and [`ModelJson::with`]; [`Error::Files`] for files that are not in the table or of a wrong size.
-pub fn from_memory(source: &JsValue) -> Result<Model> {
+pub fn from_memory(source: &JsValue, cx: &Context) -> Result<Model> {
     let (json, weights) = (js::get(source, "modelJSON"), js::get_some(source, "weights"));
     let json = match js::bytes(&json) {
         Some(bytes) => ModelJson::of_bytes(&bytes, "modelJSON")?,
@@ -154,7 +155,8 @@ pub fn from_memory(source: &JsValue) -> Result<Model> {
             None => ModelJson::read(with_own_manifest(&json), "modelJSON")?,
         },
     };
-    let Some(weights) = weights else { return json.with(None) };
+    let needs_some = cx.needs_weights.get() && !json.groups().is_empty();
+    let Some(weights) = weights.or(needs_some.then_some(JsValue::NULL)) else { return json.with(None) };
     if js::is_array(&weights) || js::bytes(&weights).is_some() {
         return json.with(Some(Weights::of_data(&weights)?));
     }

@@ -89,7 +89,7 @@ impl Transfer {
         match self {
             Transfer::Http(http) => http.open(cx).await,
             Transfer::Files(files, is_loose) => files::open(files, *is_loose, cx).await,
-            Transfer::InMemory(source) => model_json::from_memory(source),
+            Transfer::InMemory(source) => model_json::from_memory(source, cx),
             Transfer::Signed(_) | Transfer::Downloads(_) => {
                 Err(Error::argument("source", "nothing comes from there").into())
             }

@@ -252,7 +252,10 @@ fn info_of(saved: &JsValue) -> JsValue {
 
 /// The caller's model as artifacts: a `tf.Model` saves itself into a handler of ours, anything else is taken as artifacts.
 async fn artifacts_of(model: &JsValue, cx: &Context) -> Result<JsValue> {
-    let Some(save) = js::method(model, "save") else { return Ok(model.clone()) };
+    let Some(save) = js::method(model, "save") else {
+        cx.refuse_save_config()?;
+        return Ok(model.clone());
+    };
     let caught = Rc::new(RefCell::new(None));
     let handler = Object::new();
     let catch = {

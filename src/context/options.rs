@@ -231,7 +231,7 @@ impl Context {
     /// # Errors
     /// As [`Context::refuse`].
     pub fn refuse_save_config(&self) -> Result<()> {
-        self.refuse_these(&SAVE_CONFIG, "what is stored is taken whole")
+        self.refuse_these(&SAVE_CONFIG, "only a model with save() takes it")
     }
 
     /// The part of the options that `tf.loadLayersModel` and `tf.loadGraphModel` take.

@@ -267,12 +267,11 @@ async fn link_rows(
 
 /// Holds the locks of all saves that these shards are of, shared with other readers.
 async fn keep(shards: &[String], cx: &Context) -> Result<Vec<Lock>> {
-    let mut saves: Vec<&str> = shards.iter().map(|shard| save_of(shard)).collect();
-    saves.sort_unstable();
-    saves.dedup();
-    let mut locks = Vec::new();
-    for save in saves {
-        locks.push(locks::shared(&lock_of(save), cx).await?);
+    let (mut saves, mut locks) = (HashSet::new(), Vec::new());
+    for save in shards.iter().map(|shard| save_of(shard)) {
+        if saves.insert(save) {
+            locks.push(locks::shared(&lock_of(save), cx).await?);
+        }
     }
     Ok(locks)
 }

@@ -14,12 +14,16 @@ const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), 
 test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
   const { files: [[, json]] } = publishPlain(400, 200);
   const file = new File([json], 'model.json');
+  const modelJSON = JSON.parse(json);
   await save(plain('good', 1, 400), 'memory://good');
-  const { modelTopology, weightData } = await load([file]);
-  assert.ok(modelTopology && weightData === undefined);
+  for (const source of [[file], { modelJSON }]) {
+    const { modelTopology, weightData } = await load(source);
+    assert.ok(modelTopology && weightData === undefined);
+  }
   const tf = { loadLayersModel: () => assert.fail('TF.js would make up weights') };
-  for (const refused of [loadModel(tf, [file]), copyModel([file], 'memory://good')]) {
-    const { code, problems } = await refusal(refused);
+  const refusals = [[file], { modelJSON }].flatMap((source) => [loadModel(tf, source), copyModel(source, 'memory://good')]);
+  for (const refused of refusals.map(refusal)) {
+    const { code, problems } = await refused;
     assert.equal(code, 'ERR_MANIFEST');
     assert.deepEqual(problems.map(({ file: name, problem }) => [name, problem]), [1, 2].map((i) => [`group1-shard${i}of2.bin`, 'missing']));
   }
@@ -70,6 +74,8 @@ test('options that the target of a save does not look at', async () => {
     [browserHTTPRequest('http://127.0.0.1:9/'), { method: 'PUT' }],
     [browserHTTPRequest('http://127.0.0.1:9/'), { requestInit: {} }],
     ['memory://m', { overwite: true }],
+    ['memory://m', { includeOptimizer: false }],
+    ['memory://m', { trainableOnly: true }],
   ]) {
     const { code, argument } = await refusal(save(model, target, options));
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
