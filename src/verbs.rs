@@ -168,6 +168,7 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
             _ => js::set(&models, &url, &entry.to_js()),
         }
     }
+    cx.finish();
     Ok(models.into())
 }
 
@@ -209,10 +210,10 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
 pub async fn remove_model(url: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
     let (store, path) = Route::to_store(url, &cx)?;
-    match store.remove(&path, Which::Any, &cx).await? {
-        Some(entry) => Ok(entry.to_js().into()),
-        None => Err(Error::NotFound { url: store.url(&path) }.into()),
-    }
+    let removed = store.remove(&path, Which::Any, &cx).await?;
+    let entry = removed.ok_or_else(|| Error::NotFound { url: store.url(&path) })?;
+    cx.finish();
+    Ok(entry.to_js().into())
 }
 
 /// `sweep(options)`.

@@ -43,6 +43,9 @@ const BARE_INIT: [&str; 9] =
 /// TF.js's SaveConfig.
 const SAVE_CONFIG: [&str; 2] = ["trainableOnly", "includeOptimizer"];
 
+/// Those that are true or false, whoever looks at them.
+const FLAGS: [&str; 7] = ["trainableOnly", "includeOptimizer", "zip", "files", "stream", "joined", "verify"];
+
 /// What the caller gave, mostly nothing: then none of them is asked for by its name, which takes as long as to read a small model.
 #[derive(Clone, Default)]
 pub struct Options(Option<Object>);
@@ -62,6 +65,9 @@ impl Options {
         let given = Object::unchecked_from_js(value.clone());
         check_names(&given, more)?;
         let options = Self(Some(given));
+        for key in FLAGS {
+            options.flag(key)?;
+        }
         for key in ["weightPathPrefix", "cache"] {
             if options.some(key).is_some_and(|value| js::text(&value).is_none()) {
                 return Err(wrong(key, "it must be a text"));

@@ -32,7 +32,6 @@ pub(super) async fn check_all(rows: Vec<(AnyStore, Entry)>, cx: &Context) -> Res
         cx.advance(read, "read");
         checked_rows.extend(row.map(|row| (store, row)));
     }
-    cx.finish();
     Ok(checked_rows)
 }
 

@@ -221,7 +221,8 @@ pub async fn plan(weights: &Weights, wishes: &[Wish], cx: &Context) -> Result<Pl
             }
             Ok(())
         };
-        each_run(weights, wishes, cx, see).await?;
+        // They are counted when they are read to be stored.
+        each_run(weights, wishes, &cx.unseen(), see).await?;
     }
     let planned: Result<_> = wishes.iter().zip(ranges).map(|(wish, range)| wish.planned(range)).collect();
     Ok(Plan::new(planned?))

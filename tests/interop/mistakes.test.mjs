@@ -76,6 +76,8 @@ test('options that the target of a save does not look at', async () => {
     ['memory://m', { overwite: true }],
     ['memory://m', { includeOptimizer: false }],
     ['memory://m', { trainableOnly: true }],
+    ['memory://m', { includeOptimizer: 'false' }],
+    ['memory://m', { zip: 'no' }],
   ]) {
     const { code, argument } = await refusal(save(model, target, options));
     assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);

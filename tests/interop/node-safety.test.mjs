@@ -42,6 +42,18 @@ test('an overwrite: other files stay, the old weights go, nothing else is left b
   }
 });
 
+test('saves at once leave the weights of the one that stands, and of no other; removed, nothing', async () => {
+  const { at, url } = await prepared();
+  for (let round = 0; round < 8; round++) {
+    const options = [{}, {}, { shardBytes: 100000 }, { durability: 'relaxed' }, {}];
+    await Promise.all(options.map((option, i) => save(plain(`m${i}`, i, 400000), url, option)));
+    const left = fs.readdirSync(at).filter((name) => name !== 'labels.txt').sort();
+    assert.deepEqual(left, ['model.json', ...manifest(at)[0].paths].sort(), `round ${round}`);
+  }
+  await removeModel(url);
+  assert.deepEqual(fs.readdirSync(at), ['labels.txt']);
+});
+
 test('overwrite: false, a file in the way, a file as a parent: typed errors, nothing is touched', async () => {
   const { at, url, check } = await prepared();
   assert.equal((await rejection(save(plain('new', 2, 400), url, { overwrite: false }))).code, 'ERR_ALREADY_EXISTS');

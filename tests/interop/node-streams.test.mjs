@@ -128,9 +128,9 @@ for (const [what, change] of Object.entries(MEANWHILE)) {
       await removeModel(url).catch(() => {});
       await save(A, url);
       let changed;
-      await copyModel(url, 'memory://copied', { onProgress: () => { changed ??= change(url); } });
+      await copyModel(url, `file://${at}/copied`, { onProgress: () => { changed ??= change(url); } });
       await changed;
-      assert.equal(name(await print(await load('memory://copied'))), 'A');
+      assert.equal(name(await print(await load(`file://${at}/copied`))), 'A');
     }
   });
 }

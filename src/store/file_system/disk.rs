@@ -154,18 +154,21 @@ impl Disk {
     }
 
     /// Dates a file now (the system's own dates are some milliseconds late), but later than the one that it is going to replace, also
-    /// where the system counts in seconds: a date tells two saves apart.
-    pub async fn date_later(&self, file: &str, replaced: &str) {
+    /// where the system counts in seconds: a date tells two saves apart. Gives what is then known of it.
+    pub async fn date_later(&self, file: &str, replaced: &str) -> Option<Stat> {
         let old = self.stat(replaced).await.map_or(0.0, |stat| stat.saved);
+        let mut dated = None;
         for step in [1.0, 2000.0] {
             // Half a millisecond more, so that seconds as a fraction are not rounded down to the one before.
             let date = js_sys::Date::now().max(old.floor() + step) + 0.5;
             let date = JsValue::from(date / 1000.0);
             let _ = self.call("utimes", &[&file.into(), &date, &date], file).await;
-            if self.stat(file).await.is_ok_and(|stat| stat.saved > old) {
-                return;
+            dated = self.stat(file).await.ok();
+            if dated.is_some_and(|stat| stat.saved > old) {
+                break;
             }
         }
+        dated
     }
 
     /// Makes the renames in a folder last, where the system can.

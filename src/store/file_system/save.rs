@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::disk::{self, Disk, Place};
 use crate::artifacts::{Model, without_specs};
 use crate::context::{Context, FileProgress};
-use crate::digest::Digest;
+use crate::digest::{Digest, utf8_length};
 use crate::error::Error;
 use crate::host;
 use crate::info::Info;
@@ -23,6 +23,7 @@ const STEP: u32 = 16 << 20;
 pub struct Taken {
     shards: Vec<Shard>,
     json: JsString,
+    json_bytes: u64,
     info: Info,
     weights: Source,
 }
@@ -44,11 +45,12 @@ impl Taken {
         let shards = shards(total, cx.number("shardBytes", 1)?)?;
         let json = model_json::write(&model.header, total.map(|_| names(&shards)).as_deref())?;
         let info = model.header.info(total.unwrap_or_default())?;
+        let json_bytes = utf8_length(&json);
         let weights = Source::of(model, cx).await?;
         if !weights.is_counted {
-            cx.expect(total.unwrap_or_default().checked_add(json.length().into()));
+            cx.expect(total.unwrap_or_default().checked_add(json_bytes));
         }
-        Ok(Self { shards, json, info, weights })
+        Ok(Self { shards, json, json_bytes, info, weights })
     }
 }
 
@@ -72,7 +74,7 @@ impl Save<'_> {
     /// # Errors
     /// As [`Disk::call`]; what the weights' source says.
     pub async fn write(&mut self, model: Taken, cx: &Context) -> Result<Info> {
-        let Taken { mut shards, json, info, mut weights } = model;
+        let Taken { mut shards, json, json_bytes, info, mut weights } = model;
         for shard in &mut shards {
             shard.beside = self.write_beside(&shard.name, shard.bytes, &mut weights, cx).await?;
             self.name(shard).await?;
@@ -84,7 +86,7 @@ impl Save<'_> {
         let beside = self.write_beside(&self.place.json, bytes, &mut Source::of_own(json), cx).await?;
         self.commit(&shards, beside, cx).await?;
         if !is_counted {
-            cx.advance_whole(&self.place.json, bytes, "write");
+            cx.advance_whole(&self.place.json, json_bytes, "write");
         }
         let saved = self.disk.stat(&self.place.of(&self.place.json)).await.map(|stat| stat.saved);
         Ok(info.saved_at(saved.unwrap_or_else(|_| js_sys::Date::now())))
@@ -132,19 +134,8 @@ impl Save<'_> {
     async fn commit(&mut self, shards: &[Shard], beside: String, cx: &Context) -> Result<()> {
         let Self { disk, place, url, .. } = *self;
         let json = place.of(&place.json);
-        let old = disk.weights(place).await;
-        disk.date_later(&beside, &json).await;
-        if cx.overwrite {
-            // Names the old weights until they are gone.
-            let aside = place.beside(&place.json);
-            let aside = aside.of(&aside.json);
-            self.written.push(aside.clone());
-            let _ = self.link(&json, &aside).await;
-            self.rename(&beside, &json).await?;
-        } else {
-            // A link fails where there is one already.
-            self.link(&beside, &json).await.map_err(|failure| disk::already_exists(failure, url))?;
-        }
+        let ours = disk.date_later(&beside, &json).await;
+        let old = self.replace(&beside, &json, cx).await?;
         let written = core::mem::take(&mut self.written);
         let new: Vec<String> = shards.iter().map(|shard| place.of(&shard.name)).collect();
         for (file, shard) in new.iter().zip(shards) {
@@ -158,8 +149,29 @@ impl Save<'_> {
         for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
             disk.forget(beside).await;
         }
+        // Who has replaced it since could take its weights for those of a save that is under way; now that they are not, they are nobody's.
+        if disk.stat(&json).await.is_ok_and(|now| Some(now) != ours) {
+            disk.forget_weights(place, new).await;
+        }
         disk.sweep(place).await;
         Ok(())
+    }
+
+    /// Gives the model JSON its name, and tells which weights it replaces: those that the one names which was there at the last moment.
+    async fn replace(&mut self, beside: &str, json: &str, cx: &Context) -> Result<Vec<String>> {
+        let Self { disk, place, .. } = *self;
+        if !cx.overwrite {
+            // A link fails where there is one already.
+            let linked = self.link(beside, json).await;
+            return linked.map(|_| Vec::new()).map_err(|failure| disk::already_exists(failure, self.url));
+        }
+        // Names the old weights until they are gone.
+        let aside = place.beside(&place.json);
+        let file = aside.of(&aside.json);
+        self.written.push(file.clone());
+        let unlinked = if self.link(json, &file).await.is_err() { disk.weights(place).await } else { Vec::new() };
+        self.rename(beside, json).await?;
+        Ok([unlinked, disk.weights(&aside).await].concat())
     }
 
     async fn link(&self, from: &str, to: &str) -> Result<JsValue> {
