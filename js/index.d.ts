@@ -539,8 +539,9 @@ export function fromMemory(artifacts: ModelArtifacts): Required<Pick<IOHandler, 
 export function withSaveHandler(save: (artifacts: ModelArtifacts) => Promise<SaveResult>): Required<Pick<IOHandler, 'save'>>;
 
 /**
- * Registers our schemes that TF.js does not know (`memory://`, `file://`, those of `registerStore`) with TF.js's own routers,
- * so that `model.save('memory://m')` works.
+ * Registers our schemes that this TF.js does not know (`opfs://`, `memory://`, those of `registerStore`; in Node also `file://` and those that it
+ * knows in browsers) with TF.js's own routers, so that `model.save('memory://m')` and `tf.loadLayersModel` work. `tf.io.listModels` and the like
+ * only know TF.js's own: list, move and remove with ours.
  * @returns the schemes that were registered.
  * @example install(tf);
  */

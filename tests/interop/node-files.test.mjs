@@ -10,7 +10,7 @@ import { build, KINDS, knowledge, predict } from '../lib/models.mjs';
 import { contents, folder, names, PACKAGE, realFileSystem, rejection, root } from '../lib/node.mjs';
 
 const NodeFileSystem = realFileSystem();
-const { copyModel, install, listModels, load, loadModel, moveModel, removeModel, save } = await import(PACKAGE);
+const { copyModel, install, listModels, load, loadModel, moveModel, removeModel, save, verify } = await import(PACKAGE);
 
 const inside = (at, name) => path.join(at, name);
 const json = (at) => JSON.parse(fs.readFileSync(inside(at, 'model.json'), 'utf8'));
