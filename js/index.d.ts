@@ -65,7 +65,8 @@ export interface ModelArtifacts {
   initializerSignature?: {};
 }
 
-/** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go to a server or into shards. */
+/** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go into
+ * shards or a folder, or from a browser to a server: what is sent is gathered in Blobs, which Node keeps in memory. */
 export interface ArtifactsToSave extends Omit<ModelArtifacts, 'weightData' | 'getWeightStream'> {
   weightData?: WeightData | ArrayBufferView | Blob | Array<ArrayBuffer | ArrayBufferView> | Blob[] | ReadableStream<ArrayBuffer | ArrayBufferView>;
   getWeightStream?: () => ReadableStream<ArrayBuffer | ArrayBufferView>;

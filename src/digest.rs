@@ -16,7 +16,9 @@ pub fn through_window(bytes: &Uint8Array, mut see: impl FnMut(&[u8])) {
     while start < bytes.length() {
         let end = bytes.length().min(start + WINDOW);
         let Some(seen) = window.get_mut(..(end - start) as usize) else { return };
-        bytes.subarray(start, end).copy_to(seen);
+        // What was transferred away meanwhile is not seen, and shows so.
+        let Ok(part) = js::part(bytes, start, end) else { return };
+        part.copy_to(seen);
         see(seen);
         start = end;
     }

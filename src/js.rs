@@ -165,6 +165,17 @@ fn transferred(cause: JsValue) -> Failure {
     Failure::argument("weightData", "a buffer was transferred away", cause)
 }
 
+/// Some of these bytes, as a view. `subarray` throws when they have been transferred away, also where their length still says otherwise: V8's
+/// compiled code tells an old one when resizable buffers have been asked before.
+///
+/// # Errors
+/// As [`view`].
+pub fn part(bytes: &Uint8Array, start: u32, end: u32) -> Result<Uint8Array> {
+    let offset = get(bytes, "byteOffset").as_f64().unwrap_or_default() + f64::from(start);
+    let view = View::new(&bytes.buffer(), &offset.into(), &end.saturating_sub(start).into());
+    view.map(Into::into).map_err(transferred)
+}
+
 /// Copies `part` to `offset`.
 ///
 /// # Errors

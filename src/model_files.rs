@@ -49,7 +49,7 @@ impl Part {
     /// From one byte to another (exclusive), as a view.
     fn between(&self, start: u64, end: u64) -> Result<Self> {
         match self {
-            Part::Bytes(bytes) => Ok(Part::Bytes(bytes.subarray(start as u32, end as u32))),
+            Part::Bytes(bytes) => js::part(bytes, start as u32, end as u32).map(Part::Bytes),
             Part::Blob(blob, bytes) if (start, end) == (0, *bytes) => Ok(Part::Blob(blob.clone(), *bytes)),
             Part::Blob(blob, _) => {
                 let ends = [&(start as f64).into(), &(end as f64).into()];

@@ -167,7 +167,7 @@ impl AnyStore {
     }
 
     /// Whether it keeps no more than JSON, and of that TF.js's own fields.
-    pub fn keeps_json(&self) -> bool {
+    pub fn keeps_json_only(&self) -> bool {
         matches!(self, Self::LocalStorage(_)) || self.is_folder()
     }
 

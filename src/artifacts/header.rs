@@ -154,11 +154,11 @@ impl Header {
         JSON::stringify_with_replacer(&header, lossy.as_ref()).map_err(wrong)
     }
 
-    /// Whether TF.js's own fields as JSON are all of it.
+    /// Whether all of it is there when TF.js's own fields have been JSON.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when JSON cannot hold it at all.
-    pub fn is_json(&self) -> Result<bool> {
+    pub fn survives_json(&self) -> Result<bool> {
         let parsed = |json: JsString| js::parse_json(&json).map_err(js::thrown);
         let part = |key| self.json(key)?.map(parsed).transpose();
         let kept = Self::from_parts(part("modelTopology")?, part("weightSpecs")?, &parsed(self.metadata_json()?)?);

@@ -68,7 +68,7 @@ impl Store for FileSystem {
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
         let (disk, url) = (Disk::new("save")?, self.url(path));
-        let model = save::Taken::of(model, cx).await?;
+        let model = save::Prepared::of(model, cx).await?;
         let place = Place::folder(path);
         let is_new = match disk.stat(&place.of(&place.json)).await {
             Ok(_) if !cx.overwrite => return Err(Error::AlreadyExists { url }.into()),
@@ -77,7 +77,8 @@ impl Store for FileSystem {
             Err(failure) => return Err(failure),
         };
         let made = disk.call("mkdir", &[&place.folder.as_str().into(), &recursive()], &url).await?;
-        let mut save = Save { disk: &disk, place: &place, url: &url, is_new, written: Vec::new() };
+        let mut save =
+            Save { disk: &disk, place: &place, url: &url, is_new, written: Vec::new(), alive: js_sys::Date::now() };
         let outcome = save.write(model, cx).await;
         if outcome.is_err() {
             for file in save.written {
@@ -157,7 +158,7 @@ impl Store for FileSystem {
 }
 
 impl FileSystem {
-    /// The model, and whether all its weight files have names that are theirs for ever; `None` when somebody wrote to one of them meanwhile.
+    /// The model, and whether all its weight files have names that are theirs for ever; `None` when somebody wrote to it meanwhile.
     async fn read(
         &self,
         disk: &Disk,
@@ -167,6 +168,9 @@ impl FileSystem {
         cx: &Context,
     ) -> Result<Option<(Model, bool)>> {
         let json = self.json(disk, place, url).await?;
+        if disk.stat(&place.of(&place.json)).await.ok() != Some(stat) {
+            return Ok(None); // it is another one than that of which the date is known
+        }
         let paths: Vec<&String> = json.groups().iter().flat_map(|group| &group.paths).collect();
         cx.expect(json.weight_bytes());
         // A manifest is not believed before the files bear it out: neither is one read that is too large, nor what has no end.
@@ -175,7 +179,8 @@ impl FileSystem {
             sizes.push(self.size(disk, place, url, name).await?);
         }
         check_sizes(&json, &sizes, url)?;
-        let is_streamed = cx.flag("stream")? || cx.taken.get() != Taken::Whole;
+        // Strings: how many bytes there must be only they can tell.
+        let is_streamed = (cx.flag("stream")? || cx.taken.get() != Taken::Whole) && json.weight_bytes().is_some();
         let Some((weights, sizes)) = opened::weights(disk, place, url, &paths, is_streamed, cx).await? else {
             return Ok(None);
         };

@@ -39,20 +39,23 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
     let quiet = cx.quiet();
     cx.taken.set(Taken::InTurn);
     for attempt in 0..ATTEMPTS {
+        let (original, of) = digest(source, cx).await?;
         let model = source.0.open(source.1, cx).await?;
         // That others keep all only shows when they have it, and have let go of what they had.
-        if destination.0.keeps_json() && !model.header.is_json()? {
+        if destination.0.keeps_json_only() && !model.header.survives_json()? {
             return Err(loses(source, destination).into());
         }
         let saved = model.saved;
-        let original = digest(source, cx).await?;
         // From the second attempt on, what stands at the destination is ours.
         let put_cx = if attempt == 0 { cx } else { &quiet };
         let info = destination.0.put(destination.1, model, put_cx).await?;
-        let copied = digest(destination, &quiet).await?;
-        let is_unchanged = digest(source, &quiet).await? == original;
+        let (copied, _) = digest(destination, &quiet).await?;
+        let is_unchanged = digest(source, &quiet).await?.0 == original;
         if is_unchanged && copied != original {
-            return Err(loses(source, destination).into());
+            if saved == of {
+                return Err(loses(source, destination).into());
+            }
+            continue; // somebody saved to the source before it was opened
         }
         if is_unchanged && source.0.remove(source.1, Which::SavedAt(saved), &quiet).await?.is_some() {
             return Ok(info);
@@ -68,9 +71,11 @@ fn loses(source: Place<'_>, destination: Place<'_>) -> Error {
     Error::Corrupt { url: destination.0.url(destination.1), file: "model".into(), expected, received }
 }
 
-/// A checksum of the model there.
-async fn digest((store, path): Place<'_>, cx: &Context) -> Result<String> {
+/// A checksum of the model there, and when that was saved.
+async fn digest((store, path): Place<'_>, cx: &Context) -> Result<(String, Option<f64>)> {
     let cx = cx.unseen();
     cx.taken.set(Taken::Dropped);
-    store.open(path, &cx).await?.digest(&cx).await
+    let model = store.open(path, &cx).await?;
+    let saved = model.saved;
+    Ok((model.digest(&cx).await?, saved))
 }

@@ -30,6 +30,9 @@ const AHEAD: u64 = 32 << 20;
 /// The same for who keeps all of them anyway: only the memory that the engine itself takes for them counts.
 #[cfg(feature = "sharded")]
 const AHEAD_OF_ALL: u64 = 128 << 20;
+/// How many of them: each may be a file that is opened.
+#[cfg(feature = "sharded")]
+const MOST_AHEAD: usize = 32;
 
 /// The bytes of a model's weights, in turn. When it is dropped before the end, a stream is cancelled.
 pub struct Pull {
@@ -146,7 +149,8 @@ impl Source {
             Source::Quantizing(quantizing) => quantizing.next(cx).await,
             #[cfg(feature = "sharded")]
             Source::Chunks { chunks, next, most, ahead } => {
-                while let Some(chunk) = chunks.list.get(*next)
+                while ahead.len() < MOST_AHEAD
+                    && let Some(chunk) = chunks.list.get(*next)
                     && ahead.iter().fold(chunk.bytes, |sum, (ahead, _)| sum + ahead.bytes) <= (*most).max(chunk.bytes)
                 {
                     ahead.push_back((chunk.clone(), Chunks::begin(chunk)));

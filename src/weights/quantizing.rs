@@ -177,9 +177,9 @@ impl Quantizing {
             if piece.length() == 0 {
                 continue;
             }
-            let step = piece.subarray(0, piece.length().min(STEP));
+            let step = js::part(&piece, 0, piece.length().min(STEP))?;
             if piece.length() > STEP {
-                self.rest = Some(piece.subarray(STEP, piece.length()));
+                self.rest = Some(js::part(&piece, STEP, piece.length())?);
             }
             let quantized = self.quantize(step)?;
             if quantized.length() > 0 {
@@ -199,7 +199,7 @@ impl Quantizing {
         let target = js::view(&js::allocate(bytes.sum())?)?;
         let mut offset = 0;
         for (run, weight) in runs {
-            offset = weight.write(&piece.subarray(run.start, run.end), &mut self.numbers, &target, offset)?;
+            offset = weight.write(&js::part(&piece, run.start, run.end)?, &mut self.numbers, &target, offset)?;
         }
         Ok(target)
     }
@@ -273,7 +273,7 @@ async fn each_run(
     while let Some(piece) = pull.next(cx).await? {
         for run in cutter.cut(&lengths, piece.length()) {
             if let Some(wish) = wishes.get(run.weight) {
-                see(wish, run, piece.subarray(run.start, run.end))?;
+                see(wish, run, js::part(&piece, run.start, run.end)?)?;
             }
         }
     }

@@ -166,6 +166,33 @@ test('abort: before, at any moment of 64 MB, between shards, in a stream: the ve
   }
 });
 
+test('a buffer of a stream that is changed or transferred away while it is saved: a typed error, the folder is as before', async () => {
+  const { url, check } = await prepared();
+  // V8's compiled code tells an old length of what was transferred away when it has seen buffers that can grow.
+  const growing = { ...old, weightData: new ArrayBuffer(400000, { maxByteLength: 800000 }) };
+  for (let i = 0; i < 150; i++) await save(growing, 'memory://growing').then(() => save(growing, `${url}-growing`, { durability: 'relaxed' }));
+  const acts = { 'transferred away': (buffer) => structuredClone(buffer, { transfer: [buffer] }), changed: (buffer) => new Uint8Array(buffer).fill(1, 19 * MB) };
+  for (const [what, act] of Object.entries(acts)) {
+    for (const options of [{}, { shardBytes: 5 * MB }]) {
+      const buffers = [];
+      const pull = (out) => {
+        if (buffers.length === 2) return out.close();
+        buffers.push(new ArrayBuffer(20 * MB));
+        out.enqueue(buffers.at(-1));
+      };
+      const model = { ...plain('new', 2, 4), weightData: undefined, weightSpecs: [{ name: 'w', shape: [10 * MB], dtype: 'float32' }],
+        getWeightStream: () => new ReadableStream({ pull }, { highWaterMark: 0 }) };
+      const saving = save(model, url, options).then(() => ({ code: 'saved' }), (error) => error);
+      while (buffers.length === 0) await sleep(0);
+      act(buffers[0]);
+      const { code } = await Promise.race([saving, sleep(20000, { code: 'never settled' })]);
+      assert.equal(code, 'ERR_INVALID_ARGUMENT', what);
+    }
+  }
+  fs.rmSync(`${url.slice(7)}-growing`, { recursive: true });
+  check();
+});
+
 /** How a sound folder is damaged. */
 const DAMAGE = {
   'no weights': (at) => fs.unlinkSync(`${at}/weights.bin`),

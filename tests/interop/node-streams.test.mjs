@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import fsp from 'node:fs/promises';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drained, plain, print, streamed } from '../lib/artifacts.mjs';
@@ -175,18 +176,55 @@ test('no file stays open: a stream that is cancelled, one that nobody begins to 
   assert.ok(await closed(at), 'finished');
 });
 
+test('one file of many cannot be opened: none of the others stays open', async () => {
+  const at = folder();
+  const url = `file://${at}/m`;
+  await save(A, url, { shardBytes: 4 * MB });
+  const { open: real } = fsp;
+  fsp.open = async (file, ...rest) => {
+    if (String(file).includes('shard3of')) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    const handle = await real.call(fsp, file, ...rest);
+    if (String(file).includes('shard')) await sleep(20);
+    return handle;
+  };
+  try {
+    for (const work of [() => load(url), () => load(url, { stream: true }), () => copyModel(url, `file://${at}/n`)]) {
+      assert.equal((await rejection(work())).code, 'ERR_STORAGE');
+      assert.ok(await closed(at), `${open(at).length} stay open`);
+    }
+  } finally {
+    fsp.open = real;
+  }
+});
+
+test('strings whose lengths are wrong: every verb says so', async () => {
+  const at = folder();
+  const url = `file://${at}/m`;
+  const weightData = new Uint8Array([2, 0, 0, 0, 97, 98]).buffer;
+  await save({ ...A, weightSpecs: [{ name: 's', shape: [1], dtype: 'string' }], weightData }, url);
+  assert.equal((await verify(url)).damage, undefined);
+  const handle = await fsp.open(`${at}/m/weights.bin`, 'r+');
+  await handle.write(new Uint8Array([3]), 0, 1, 0);
+  await handle.close();
+  assert.equal((await verify(url)).damage?.code, 'ERR_CORRUPT');
+  const works = [() => load(url), () => load(url, { stream: true }), () => copyModel(url, `file://${at}/n`), () => moveModel(url, 'memory://strings')];
+  for (const work of works) assert.equal((await rejection(work())).code, 'ERR_CORRUPT');
+});
+
 test('more files than can be open: they are read all the same', { skip: process.platform === 'win32' }, async () => {
   const at = folder();
   await save(A, `file://${at}/m`, { shardBytes: 2 ** 17 });
-  const code = `const { copyModel, load, verify } = await import(${JSON.stringify(PACKAGE)});
+  const code = `const { copyModel, load, moveModel, verify } = await import(${JSON.stringify(PACKAGE)});
     const url = 'file://${at}/m';
     await copyModel(url, 'file://${at}/n');
+    await copyModel(url, 'file://${at}/o');
+    await moveModel('file://${at}/o', 'memory://o');
     if ((await verify(url)).damaged) throw new Error('damaged');
     let bytes = 0;
     for await (const piece of (await load(url, { stream: true })).getWeightStream()) bytes += piece.byteLength;
     console.log(bytes);`;
   // Node raises the soft limit to the hard one.
-  const child = spawnSync('sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', code], { encoding: 'utf8' });
+  const child = spawnSync('sh', ['-c', 'ulimit -n 160; exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', code], { encoding: 'utf8' });
   assert.equal(child.stdout.trim(), `${40 * MB}`, child.stderr);
   assert.equal(name(await print(await load(`file://${at}/n`))), 'A');
 });

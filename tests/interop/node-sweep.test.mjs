@@ -110,6 +110,58 @@ test('a removal of a damaged model while a save is between its link and its comm
   await loads(url, B);
 });
 
+/** B in eight pieces as a stream, of which each waits until `before` has been done. */
+function slowly(before) {
+  const bytes = new Uint8Array(B.weightData);
+  let at = 0;
+  const pull = async (out) => {
+    if (at >= bytes.length) return out.close();
+    await before(at / 5000);
+    out.enqueue(bytes.slice(at, at += 5000));
+  };
+  return { ...B, weightData: undefined, getWeightStream: () => new ReadableStream({ pull }, { highWaterMark: 0 }) };
+}
+
+for (const [what, act, stands] of [['saves', (url) => save(C, url), C], ['removes', (url) => removeModel(url), undefined]]) {
+  test(`a save that takes longer than a day, while another ${what} and takes it for dead: it fails, and replaces nothing`, async () => {
+    for (const first of [7, 3]) {
+      const at = folder();
+      const url = `file://${at}/m`;
+      await save(A, url);
+      const intruding = async (piece) => {
+        if (piece !== first) return;
+        const written = names(`${at}/m`).map((name) => `${at}/m/${name}`).filter((name) => name.endsWith('.tmp') && fs.statSync(name).nlink === 1);
+        assert.equal(written.length, 1);
+        fs.utimesSync(written[0], (Date.now() + DAY) / 1000, (Date.now() + DAY) / 1000); // only those that are finished look dead
+        await later(() => act(url));
+      };
+      const { code } = await save(slowly(intruding), url, { shardBytes: 10000 }).then(() => ({ code: 'saved' }), (error) => error);
+      assert.equal(code, 'ERR_STORAGE');
+      if (stands) await loads(url, stands);
+      else assert.equal((await load(url).catch((error) => error)).code, 'ERR_NOT_FOUND');
+      await save(A, url);
+      assert.deepEqual(names(url.slice(7)).length, 2, `${names(url.slice(7))}`);
+    }
+  });
+}
+
+test('a save that takes hours, but goes on, is not taken for dead', async () => {
+  const url = `file://${folder()}/m`;
+  await save(A, url);
+  const { now } = Date;
+  let passed = 0;
+  Date.now = () => now() + passed;
+  try {
+    await save(slowly(async (piece) => {
+      passed += 50 * 60 * 1000;
+      if (piece === 7) await save(C, url);
+    }), url, { shardBytes: 10000 });
+  } finally {
+    Date.now = now;
+  }
+  await loads(url, B);
+});
+
 test('a move leaves a model that was saved since in its place, at every moment', async () => {
   const at = folder();
   const url = `file://${at}/m`;

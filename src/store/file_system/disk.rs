@@ -1,10 +1,10 @@
 //! Node's `fs/promises`, and the few things that are done with it.
 
-use js_sys::{Math, Object};
+use js_sys::{Math, Object, Promise};
 use wasm_bindgen::JsValue;
 
 use crate::error::Error;
-use crate::host;
+use crate::host::{self, Host};
 use crate::js::{self, Failure, Result};
 use crate::model_json::ModelJson;
 use crate::shard::is_inside;
@@ -93,6 +93,14 @@ impl Disk {
         let why = || "there are files only in Node (20.16 or later), not in browsers; use indexeddb://".to_owned();
         let missing = || Error::NotSupported { operation, scheme: "file".into(), why: why() }.into();
         fs.ok().filter(JsValue::is_object).map(Disk).ok_or_else(missing)
+    }
+
+    /// Calls a function of the module, for who waits for it himself.
+    ///
+    /// # Errors
+    /// What it throws.
+    pub fn begin(&self, name: &str, args: &[&JsValue]) -> Host<Promise> {
+        js::resolve(&host::call(&self.0, name, args)?)
     }
 
     /// Calls a function of the module.

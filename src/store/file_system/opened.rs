@@ -1,6 +1,6 @@
 //! Weight files that are read: by handles that stay open, so that it does not matter what becomes of their names meanwhile.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -18,35 +18,168 @@ use crate::weights::{Chunk, Chunks, FilePart, SLICE, Spent, SpentRef, Weights, l
 const LARGEST: u64 = 1 << 30;
 /// Bytes that are handed on in one go.
 const STEP: u64 = 4 << 20;
+/// Files of a model that are kept open. The others are opened when they are asked for, and must then be what they were.
+const MOST_OPEN: usize = 64;
+
+/// How often a file is opened again when there are too many, and the milliseconds in between.
+const TRIES: u32 = 100;
+const PAUSE: u32 = 10;
+
+/// The weights in these files, and the bytes of each. `None` when somebody wrote to one of them while it was read.
+///
+/// # Errors
+/// As [`Disk::call`]; the signal's reason.
+pub async fn weights(
+    disk: &Disk,
+    place: &Place,
+    url: &str,
+    names: &[&String],
+    is_streamed: bool,
+    cx: &Context,
+) -> Result<Option<(Weights, Vec<u64>)>> {
+    if is_streamed {
+        let find = async |index: usize, name: &&String| {
+            let found = File::find(disk, place.of(name), index < MOST_OPEN).await;
+            found.map_err(|failure| missing_part(failure, url, name))
+        };
+        let mut files = parallel::map(names, cx.lanes()?, find).await?;
+        if files.iter().take(MOST_OPEN).any(|file| file.opened.is_none()) {
+            files.iter_mut().for_each(|file| file.opened = None); // then others can be opened
+        }
+        return Ok(Some(to_stream(names, files, cx)));
+    }
+    let read = async |_: usize, name: &&String| {
+        let opened = Opened::new(disk, place.of(name)).await;
+        let file = opened.map_err(|failure| missing_part(failure, url, name))?;
+        let pieces = file.read(name, cx).await?;
+        Ok::<_, Failure>(file.is_unchanged().await?.then_some(pieces))
+    };
+    let files: Option<Vec<_>> = parallel::map(names, cx.lanes()?, read).await?.into_iter().collect();
+    Ok(files.map(|files| {
+        let sizes = files.iter().map(|pieces| length(pieces)).collect();
+        (Weights::Parts(files.concat()), sizes)
+    }))
+}
+
+fn to_stream(names: &[&String], files: Vec<File>, cx: &Context) -> (Weights, Vec<u64>) {
+    let spent = (cx.taken.get() == Taken::Dropped).then(Spent::default);
+    let sizes = files.iter().map(|file| file.stat.size).collect();
+    let of = |(file, name): (&File, &&String)| file.chunks(&name.as_str().into(), spent.as_ref());
+    let list = files.iter().zip(names).flat_map(of).collect();
+    (Weights::Chunks(Chunks { list, of: "weightData".into(), guard: Some(Rc::new(files)), spent }), sizes)
+}
+
+/// A file as it was found, and is to be read later.
+struct File {
+    disk: Disk,
+    path: Rc<str>,
+    stat: Stat,
+    /// Kept open, so that it can be read whatever becomes of its name.
+    opened: Option<Rc<Opened>>,
+}
+
+impl File {
+    async fn find(disk: &Disk, path: String, is_kept: bool) -> Result<Self> {
+        let (mut stat, mut opened) = (disk.stat(&path).await?, None);
+        if is_kept {
+            match Opened::new(disk, path.clone()).await {
+                Err(failure) if disk::are_too_many(&failure) => {}
+                file => {
+                    let file = file?;
+                    stat = file.stat;
+                    opened = Some(Rc::new(file));
+                }
+            }
+        }
+        Ok(Self { disk: disk.clone(), path: path.into(), stat, opened })
+    }
+
+    /// Its bytes, to be read when they are asked for.
+    fn chunks(&self, name: &Rc<str>, spent: Option<&Spent>) -> Vec<Chunk> {
+        let total = self.stat.size;
+        let chunk = |index: u64| {
+            let (start, end) = (index * STEP, total.min((index + 1) * STEP));
+            let part = Some(FilePart { name: name.clone(), end, total });
+            Chunk { bytes: end - start, source: self.source(start, end, spent), check: None, part }
+        };
+        (0..total.div_ceil(STEP)).map(chunk).collect()
+    }
+
+    fn source(&self, start: u64, end: u64, spent: Option<&Spent>) -> JsValue {
+        let opened = self.opened.as_ref().map_or_else(Weak::new, Rc::downgrade);
+        let (disk, path, stat, spent) = (self.disk.clone(), self.path.clone(), self.stat, spent.map(Spent::weak));
+        readable(move || {
+            let (disk, path, opened, spent) = (disk.clone(), path.clone(), opened.upgrade(), spent.clone());
+            js::promise(async move {
+                let file = match opened {
+                    Some(file) => file,
+                    None => Rc::new(Opened::again(&disk, &path, stat).await?),
+                };
+                file.part(start, end, spent).await
+            })
+        })
+    }
+}
 
 /// A file that is open to be read. When it is dropped, it is closed.
-pub struct Opened {
+struct Opened {
     handle: JsValue,
-    disk: Disk,
     path: String,
     /// As it was when it was opened.
-    pub stat: Stat,
+    stat: Stat,
 }
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // Nobody waits for it, nor for what it may fail of.
-        if let Ok(closed) = host::call(&self.handle, "close", &[]) {
-            let _ = Promise::all_settled(&Array::of1(&closed));
-        }
+        close(&self.handle);
+    }
+}
+
+/// Nobody waits for it, nor for what it may fail of.
+fn close(handle: &JsValue) {
+    if let Ok(closed) = host::call(handle, "close", &[]) {
+        let _ = Promise::all_settled(&Array::of1(&closed));
+    }
+}
+
+/// A file that is being opened: one that nobody waits for any more is closed when it is there.
+struct Opening(Option<Promise>);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let Some(opening) = self.0.take() else { return };
+        let _ = js::promise(async move {
+            if let Ok(handle) = host::settled(Ok(opening.into())).await {
+                close(&handle);
+            }
+            Ok(JsValue::UNDEFINED)
+        });
     }
 }
 
 impl Opened {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// As [`Disk::call`].
-    pub async fn new(disk: &Disk, path: String) -> Result<Self> {
-        let handle = disk.call("open", &[&path.as_str().into(), &"r".into()], &url_of(&path)).await?;
-        let mut file = Self { handle, disk: disk.clone(), path, stat: Stat::default() };
+    async fn new(disk: &Disk, path: String) -> Result<Self> {
+        let failed = |cause| disk::failure(cause, &url_of(&path), 0);
+        let opening = disk.begin("open", &[&path.as_str().into(), &"r".into()]).map_err(failed)?;
+        let mut guard = Opening(Some(opening.clone()));
+        let opened = host::settled(Ok(opening.into())).await;
+        guard.0 = None;
+        let mut file = Self { handle: opened.map_err(failed)?, path, stat: Stat::default() };
         file.stat = file.now().await.map_err(|cause| file.failure(cause))?;
         Ok(file)
+    }
+
+    /// The same file once more, for who comes when nobody keeps it open: what is under its name may be another one by now.
+    async fn again(disk: &Disk, path: &str, stat: Stat) -> Host<Self> {
+        let mut tries = 0;
+        loop {
+            match Self::new(disk, path.to_owned()).await {
+                Ok(file) => return if file.stat == stat { Ok(file) } else { Err(changed()) },
+                Err(failure) if disk::are_too_many(&failure) && tries < TRIES => tries += 1,
+                Err(failure) => return Err(js::get(&failure.into(), "cause")),
+            }
+            js::sleep(PAUSE).await;
+        }
     }
 
     async fn call(&self, name: &str, args: &[&JsValue]) -> Host<JsValue> {
@@ -62,42 +195,31 @@ impl Opened {
     }
 
     /// Whether nobody has written to it since it was opened.
-    ///
-    /// # Errors
-    /// As [`Disk::call`].
-    pub async fn is_unchanged(&self) -> Result<bool> {
+    async fn is_unchanged(&self) -> Result<bool> {
         let now = self.now().await.map_err(|cause| self.failure(cause))?;
         Ok(now == self.stat)
     }
 
     /// All its bytes, in as few buffers as Node can read into; fewer where it has become shorter. `name`: what the progress calls it.
-    ///
-    /// # Errors
-    /// As [`Disk::call`]; the signal's reason.
-    pub async fn read(&self, name: &str, cx: &Context) -> Result<Vec<Uint8Array>> {
-        let (mut pieces, size) = (Vec::new(), self.stat.size);
-        while length(&pieces) < size {
-            let start = length(&pieces);
-            let piece = js::view(&js::allocate((size - start).min(LARGEST))?)?;
+    async fn read(&self, name: &str, cx: &Context) -> Result<Vec<Uint8Array>> {
+        let (mut pieces, mut loaded, size) = (Vec::new(), 0, self.stat.size);
+        while loaded < size {
+            let piece = js::view(&js::allocate((size - loaded).min(LARGEST))?)?;
             let mut filled = 0;
             while filled < piece.length() {
                 cx.check()?;
-                let end = piece.length().min(filled.saturating_add(SLICE as u32));
-                let at = start + u64::from(filled);
-                let read =
-                    self.read_into(piece.subarray(filled, end), at).await.map_err(|cause| self.failure(cause))?;
-                filled += read.length();
-                let file =
-                    FileProgress { name: name.to_owned(), loaded: at + u64::from(read.length()), total: Some(size) };
-                cx.advance_file(&file, read.length().into(), "read");
-                if read.length() == 0 {
-                    break;
+                let room = piece.subarray(filled, piece.length().min(filled.saturating_add(SLICE as u32)));
+                let read = self.read_into(room, loaded).await.map_err(|cause| self.failure(cause))?.length();
+                if read == 0 {
+                    pieces.push(piece.subarray(0, filled));
+                    return Ok(pieces);
                 }
+                filled += read;
+                loaded += u64::from(read);
+                let file = FileProgress { name: name.to_owned(), loaded, total: Some(size) };
+                cx.advance_file(&file, read.into(), "read");
             }
-            pieces.push(piece.subarray(0, filled));
-            if filled < piece.length() {
-                break;
-            }
+            pieces.push(piece);
         }
         cx.check()?;
         Ok(pieces)
@@ -125,77 +247,6 @@ impl Opened {
         let read = self.read_into(room, start).await?;
         if self.now().await? == self.stat { Ok(read.into()) } else { Err(changed()) }
     }
-
-    /// Its bytes, to be read when they are asked for. What this file gives is of what was opened, as long as somebody keeps it.
-    pub fn chunks(self: &Rc<Self>, name: &Rc<str>, spent: Option<&Spent>) -> Vec<Chunk> {
-        let total = self.stat.size;
-        let chunk = |index: u64| {
-            let (start, end) = (index * STEP, total.min((index + 1) * STEP));
-            let part = Some(FilePart { name: name.clone(), end, total });
-            Chunk { bytes: end - start, source: self.source(start, end, spent), check: None, part }
-        };
-        (0..total.div_ceil(STEP)).map(chunk).collect()
-    }
-
-    fn source(self: &Rc<Self>, start: u64, end: u64, spent: Option<&Spent>) -> JsValue {
-        let (file, spent) = (Rc::downgrade(self), spent.map(Spent::weak));
-        let (disk, path, stat) = (self.disk.clone(), self.path.clone(), self.stat);
-        readable(move || {
-            let (disk, path, spent, file) = (disk.clone(), path.clone(), spent.clone(), file.upgrade());
-            js::promise(async move {
-                if let Some(file) = file {
-                    return file.part(start, end, spent).await;
-                }
-                // Who kept it open is through: what is under its name may be another one by now.
-                let file = Self::new(&disk, path).await?;
-                if file.stat == stat { file.part(start, end, spent).await } else { Err(changed()) }
-            })
-        })
-    }
-}
-
-/// The weights in these files, and the bytes of each. `None` when somebody wrote to one of them while it was read.
-///
-/// # Errors
-/// As [`Disk::call`]; the signal's reason.
-pub async fn weights(
-    disk: &Disk,
-    place: &Place,
-    url: &str,
-    names: &[&String],
-    is_streamed: bool,
-    cx: &Context,
-) -> Result<Option<(Weights, Vec<u64>)>> {
-    let open = async |_: usize, name: &&String| {
-        let opened = Opened::new(disk, place.of(name)).await;
-        opened.map_err(|failure| missing_part(failure, url, name))
-    };
-    if is_streamed {
-        match parallel::map(names, cx.lanes()?, open).await {
-            Ok(files) => return Ok(Some(to_stream(names, files, cx))),
-            Err(failure) if disk::are_too_many(&failure) => {} // a few at a time, then
-            Err(failure) => return Err(failure),
-        }
-    }
-    let read = async |index: usize, name: &&String| {
-        let file = open(index, name).await?;
-        let pieces = file.read(name, cx).await?;
-        Ok::<_, Failure>(file.is_unchanged().await?.then_some(pieces))
-    };
-    let files: Option<Vec<_>> = parallel::map(names, cx.lanes()?, read).await?.into_iter().collect();
-    Ok(files.map(|files| {
-        let sizes = files.iter().map(|pieces| length(pieces)).collect();
-        (Weights::Parts(files.concat()), sizes)
-    }))
-}
-
-fn to_stream(names: &[&String], files: Vec<Opened>, cx: &Context) -> (Weights, Vec<u64>) {
-    let spent = (cx.taken.get() == Taken::Dropped).then(Spent::default);
-    let sizes = files.iter().map(|file| file.stat.size).collect();
-    let files: Vec<Rc<Opened>> = files.into_iter().map(Rc::new).collect();
-    let of = |(file, name): (&Rc<Opened>, &&String)| file.chunks(&name.as_str().into(), spent.as_ref());
-    let list = files.iter().zip(names).flat_map(of).collect();
-    (Weights::Chunks(Chunks { list, of: "weightData".into(), guard: Some(Rc::new(files)), spent }), sizes)
 }
 
 fn url_of(path: &str) -> String {

@@ -1,16 +1,16 @@
 //! A save into a folder: the weights a piece at a time, under names that nobody else has, and then the model JSON, which makes them a model.
 
-use js_sys::{Array, JSON, JsString, Object, Uint8Array};
+use js_sys::{Array, Date, JSON, JsString, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::disk::{self, Disk, Place};
+use super::disk::{self, Disk, Place, Stat};
 use crate::artifacts::{Model, without_specs};
 use crate::context::{Context, FileProgress};
 use crate::digest::{Digest, utf8_length};
 use crate::error::Error;
 use crate::host;
 use crate::info::Info;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 use crate::model_files::converter_name;
 use crate::model_json;
 use crate::shard;
@@ -18,9 +18,11 @@ use crate::weights::{self, Pull, Weights};
 
 /// Bytes that are written in one go.
 const STEP: u32 = 16 << 20;
+/// Milliseconds after which a save dates anew what it has written: far less than what is swept away as a dead process's.
+const ALIVE: f64 = 600_000.0;
 
 /// A model as it was when it was to be saved: what the caller does with it meanwhile does not matter.
-pub struct Taken {
+pub struct Prepared {
     shards: Vec<Shard>,
     json: JsString,
     json_bytes: u64,
@@ -35,8 +37,8 @@ struct Shard {
     beside: String,
 }
 
-impl Taken {
-    /// Takes it. Bytes stay where they are, and are looked at: they must not change.
+impl Prepared {
+    /// Looks at it. Bytes stay where they are, and must not change.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] when JSON cannot hold the model; as [`Model::pull`].
@@ -66,6 +68,8 @@ pub struct Save<'a> {
     pub is_new: bool,
     /// What was made, until it is committed.
     pub written: Vec<String>,
+    /// When it was dated last, in milliseconds since 1970.
+    pub alive: f64,
 }
 
 impl Save<'_> {
@@ -73,8 +77,8 @@ impl Save<'_> {
     ///
     /// # Errors
     /// As [`Disk::call`]; what the weights' source says.
-    pub async fn write(&mut self, model: Taken, cx: &Context) -> Result<Info> {
-        let Taken { mut shards, json, json_bytes, info, mut weights } = model;
+    pub async fn write(&mut self, model: Prepared, cx: &Context) -> Result<Info> {
+        let Prepared { mut shards, json, json_bytes, info, mut weights } = model;
         for shard in &mut shards {
             shard.beside = self.write_beside(&shard.name, shard.bytes, &mut weights, cx).await?;
             self.name(shard).await?;
@@ -89,7 +93,7 @@ impl Save<'_> {
             cx.advance_whole(&self.place.json, json_bytes, "write");
         }
         let saved = self.disk.stat(&self.place.of(&self.place.json)).await.map(|stat| stat.saved);
-        Ok(info.saved_at(saved.unwrap_or_else(|_| js_sys::Date::now())))
+        Ok(info.saved_at(saved.unwrap_or_else(|_| Date::now())))
     }
 
     /// Writes a file under a name that nobody else has, and gives that name.
@@ -99,7 +103,7 @@ impl Save<'_> {
         self.written.push(path.clone());
         let handle = self.disk.call("open", &[&path.as_str().into(), &"wx".into()], self.url).await?;
         let file = Writing { handle, bytes, url: self.url };
-        let outcome = source.fill(&file, name, cx).await;
+        let outcome = self.fill(&file, name, source, cx).await;
         let outcome = match outcome {
             Ok(()) if cx.durability.as_deref() != Some("relaxed") => file.call("sync", &[]).await.map(drop),
             outcome => outcome,
@@ -107,6 +111,39 @@ impl Save<'_> {
         let closed = file.call("close", &[]).await;
         cx.check()?;
         outcome.and(closed).map(|_| path)
+    }
+
+    /// Writes as many bytes as the file shall have.
+    async fn fill(&mut self, file: &Writing<'_>, name: &str, source: &mut Source, cx: &Context) -> Result<()> {
+        let mut loaded = 0;
+        while loaded < file.bytes {
+            // Who has too few was checked by the pull: bytes are missing when a buffer lost them.
+            let Some(piece) = source.next(file.bytes - loaded, cx).await? else { return Err(transferred()) };
+            file.write(&piece).await?;
+            cx.check()?;
+            source.after.bytes(&piece);
+            let bytes = u64::from(piece.length());
+            loaded += bytes;
+            if !source.is_counted {
+                let progress = FileProgress { name: name.to_owned(), loaded, total: Some(file.bytes) };
+                cx.advance_file(&progress, bytes, "write");
+            }
+            self.stay_alive().await;
+        }
+        Ok(())
+    }
+
+    /// Dates what is finished anew, now and then: what is old is swept away as a dead process's.
+    async fn stay_alive(&mut self) {
+        let now = Date::now();
+        if now - self.alive < ALIVE {
+            return;
+        }
+        self.alive = now;
+        let date = JsValue::from(now / 1000.0);
+        for file in self.written.iter().filter(|file| file.ends_with(".tmp")) {
+            let _ = self.disk.call("utimes", &[&file.as_str().into(), &date, &date], self.url).await;
+        }
     }
 
     /// Names a weight file that was written beside: as it is to be called when this is a new model, else as no file is called or ever was.
@@ -130,31 +167,40 @@ impl Save<'_> {
         Ok(())
     }
 
-    /// The moment at which the new model is there, and the old one is not.
+    /// The moment at which the new model is there, and the old one is not. All that may fail comes before it.
     async fn commit(&mut self, shards: &[Shard], beside: String, cx: &Context) -> Result<()> {
         let Self { disk, place, url, .. } = *self;
         let json = place.of(&place.json);
         let ours = disk.date_later(&beside, &json).await;
-        let old = self.replace(&beside, &json, cx).await?;
-        let written = core::mem::take(&mut self.written);
         let new: Vec<String> = shards.iter().map(|shard| place.of(&shard.name)).collect();
         for (file, shard) in new.iter().zip(shards) {
             disk.ensure(file, &shard.beside, url).await?;
         }
+        let old = self.replace(&beside, &json, cx).await?;
+        let written = core::mem::take(&mut self.written);
+        for (file, shard) in new.iter().zip(shards) {
+            disk.ensure(file, &shard.beside, url).await?; // a link that was just there
+        }
         if cx.durability.as_deref() != Some("relaxed") {
             disk.sync(&place.folder).await;
         }
+        self.tidy_up(old, new, ours, written).await;
+        Ok(())
+    }
+
+    /// Removes the weights of the model that was replaced, and the links that told whose the new ones are.
+    async fn tidy_up(&self, old: Vec<String>, new: Vec<String>, ours: Option<Stat>, written: Vec<String>) {
+        let Self { disk, place, .. } = *self;
         let is_tidy = disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
         let is_aside = |file: &str| file.contains(".json.");
         for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
             disk.forget(beside).await;
         }
         // Who has replaced it since could take its weights for those of a save that is under way; now that they are not, they are nobody's.
-        if disk.stat(&json).await.is_ok_and(|now| Some(now) != ours) {
+        if disk.stat(&place.of(&place.json)).await.is_ok_and(|now| Some(now) != ours) {
             disk.forget_weights(place, new).await;
         }
         disk.sweep(place).await;
-        Ok(())
     }
 
     /// Gives the model JSON its name, and tells which weights it replaces: those that the one names which was there at the last moment.
@@ -236,9 +282,11 @@ fn with_paths(text: &JsString, paths: &[String]) -> Result<JsString> {
 struct Source {
     pull: Pull,
     rest: Option<Uint8Array>,
-    /// Of all that was to be written, and of all that was in the buffers when it had been.
-    digests: (Digest, Digest),
-    /// The first digest is of all already.
+    /// Of all that came.
+    before: Digest,
+    /// Of what was in the buffers when it had been written.
+    after: Digest,
+    /// The first one is of all already.
     is_seen: bool,
     is_counted: bool,
 }
@@ -246,83 +294,58 @@ struct Source {
 impl Source {
     /// A model's weights.
     async fn of(mut model: Model, cx: &Context) -> Result<Self> {
-        let mut digest = Digest::default();
+        let mut before = Digest::default();
         let is_seen = match &model.weights {
             Weights::Parts(parts) => {
-                parts.iter().for_each(|part| digest.bytes(part));
+                parts.iter().for_each(|part| before.bytes(part));
                 true
             }
             _ => false,
         };
         let is_counted = model.is_counted;
         let pull = model.pull(cx).await?;
-        Ok(Self { pull, rest: None, digests: (digest, Digest::default()), is_seen, is_counted })
+        Ok(Self { pull, rest: None, before, after: Digest::default(), is_seen, is_counted })
     }
 
     /// Bytes that nobody else has, and nobody counts.
     fn of_own(bytes: Uint8Array) -> Self {
         let pull = Pull::new(Weights::Parts(vec![bytes]), None);
-        Self { pull, rest: None, digests: Default::default(), is_seen: true, is_counted: true }
-    }
-
-    /// Writes as many bytes as the file shall have.
-    async fn fill(&mut self, file: &Writing<'_>, name: &str, cx: &Context) -> Result<()> {
-        let mut loaded = 0;
-        while loaded < file.bytes {
-            let Some(piece) = self.next(file.bytes - loaded, cx).await? else {
-                let why = "a buffer was transferred away while it was saved";
-                return Err(Error::argument("weightData", why).into());
-            };
-            file.write(&piece).await?;
-            cx.check()?;
-            self.digests.1.bytes(&piece);
-            let bytes = u64::from(piece.length());
-            loaded += bytes;
-            if !self.is_counted {
-                let progress = FileProgress { name: name.to_owned(), loaded, total: Some(file.bytes) };
-                cx.advance_file(&progress, bytes, "write");
-            }
-        }
-        Ok(())
+        Self { pull, rest: None, before: Digest::default(), after: Digest::default(), is_seen: true, is_counted: true }
     }
 
     /// What comes next, so many bytes at the most.
     async fn next(&mut self, most: u64, cx: &Context) -> Result<Option<Uint8Array>> {
-        let piece = loop {
-            let piece = match self.rest.take() {
-                Some(rest) => rest,
-                None => match self.pull.next(cx).await? {
-                    Some(piece) => piece,
-                    None => return Ok(None),
-                },
-            };
-            // One that was transferred away meanwhile has no bytes any more, and cannot be cut.
-            if piece.length() > 0 {
-                break piece;
+        let piece = match self.rest.take() {
+            Some(rest) => rest,
+            None => {
+                let Some(piece) = self.pull.next(cx).await? else { return Ok(None) };
+                if !self.is_seen {
+                    self.before.bytes(&piece);
+                }
+                piece
             }
         };
         let end = piece.length().min(STEP).min(u32::try_from(most).unwrap_or(u32::MAX));
-        let next = piece.subarray(0, end);
         if end < piece.length() {
-            self.rest = Some(piece.subarray(end, piece.length()));
+            self.rest = Some(js::part(&piece, end, piece.length())?);
         }
-        if !self.is_seen {
-            self.digests.0.bytes(&next);
-        }
-        Ok(Some(next))
+        js::part(&piece, 0, end).map(Some)
     }
 
     /// That nothing is left, and that it was written as it was.
     async fn finish(mut self, cx: &Context) -> Result<()> {
         while self.pull.next(cx).await?.is_some() {}
         // It was written from the caller's own buffers, over many turns of the event loop.
-        let (before, after) = &self.digests;
-        if before.finish() == after.finish() {
+        if self.before.finish() == self.after.finish() {
             return Ok(());
         }
         let why = "they changed while they were saved; what was stored before is unchanged";
         Err(Error::argument("weightData", why).into())
     }
+}
+
+fn transferred() -> Failure {
+    Error::argument("weightData", "a buffer was transferred away while it was saved").into()
 }
 
 /// A file that is being written.
@@ -343,7 +366,8 @@ impl Writing<'_> {
     async fn write(&self, piece: &Uint8Array) -> Result<()> {
         let mut start = 0;
         while start < piece.length() {
-            let result = self.call("write", &[&piece.subarray(start, piece.length())]).await?;
+            let rest = js::part(piece, start, piece.length())?;
+            let result = self.call("write", &[&rest]).await?;
             start += js::get(&result, "bytesWritten").as_f64().unwrap_or(0.0) as u32;
         }
         Ok(())

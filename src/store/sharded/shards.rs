@@ -9,7 +9,7 @@ use super::super::pool::Writer;
 use crate::context::Context;
 use crate::digest::Key;
 use crate::error::Error;
-use crate::js::Result;
+use crate::js::{self, Result};
 use crate::pieces::{self, GATHERED, LARGEST, Layout};
 use crate::weights::{self, Held, Pull};
 
@@ -85,7 +85,7 @@ impl Shards {
             let held = pull.hold(&bytes).map(Rc::new);
             while at < bytes.length() {
                 let take = (length - piece.bytes).min(u64::from(bytes.length() - at)) as u32;
-                piece.parts.push(bytes.subarray(at, at + take));
+                piece.parts.push(js::part(&bytes, at, at + take)?);
                 piece.bytes += u64::from(take);
                 piece.held.extend(held.clone());
                 at += take;

@@ -77,7 +77,7 @@ impl<'a> Slices<'a> {
             && let Some(part) = self.part()
         {
             let count = (part.length() - self.at).min(SLICE - filled);
-            js::copy_into(&whole, &part.subarray(self.at, self.at + count), filled)?;
+            js::copy_into(&whole, &js::part(part, self.at, self.at + count)?, filled)?;
             (self.at, filled) = (self.at + count, filled + count);
         }
         Ok(Some((buffer, filled)))
