@@ -17,9 +17,9 @@ pub mod stream;
 #[cfg(feature = "node")]
 pub use lazy::SpentRef;
 #[cfg(feature = "sharded")]
-pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Held, Next, Remote, Spent, Stream};
+pub use lazy::{Check, Chunk, Chunks, FilePart, Flow, Held, Remote, Spent, Stream};
 #[cfg(feature = "transfers")]
-pub use lazy::{LARGE_SLICE, SLICE};
+pub use lazy::{LARGE_SLICE, Next, SLICE};
 pub use pull::Pull;
 #[cfg(feature = "sharded")]
 use quantizing::Quantized;
