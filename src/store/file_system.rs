@@ -77,13 +77,18 @@ impl Store for FileSystem {
             Err(failure) => return Err(failure),
         };
         let made = disk.call("mkdir", &[&place.folder.as_str().into(), &recursive()], &url).await?;
-        let mut save =
-            Save { disk: &disk, place: &place, url: &url, is_new, written: Vec::new(), alive: js_sys::Date::now() };
+        let mut save = Save {
+            disk: &disk,
+            place: &place,
+            url: &url,
+            is_new,
+            written: Vec::new(),
+            linked: Vec::new(),
+            alive: js_sys::Date::now(),
+        };
         let outcome = save.write(model, cx).await;
         if outcome.is_err() {
-            for file in save.written {
-                disk.forget(&file).await;
-            }
+            save.withdraw().await;
             if let Some(first) = js::text(&made) {
                 disk.forget_folders(&place.folder, &first).await;
             }

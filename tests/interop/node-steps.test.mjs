@@ -98,6 +98,16 @@ for (const [before, saved, intruder] of [['', 'A', 'B'], ['C', 'A', 'B'], ['CA',
 test('a save over a model that is removed meanwhile: the new one, or none', (t) => everyStep(
   t, 'A', saves('B'), removeModel, ({ now }) => among('B', 'ERR_NOT_FOUND')(now, 'now')));
 
+const anew = (name) => async (url) => {
+  await removeModel(url).catch(() => {});
+  await save(models[name], url);
+};
+test('a save over a model that is removed meanwhile and saved anew: the one or the other', (t) => everyStep(
+  t, 'A', saves('B'), anew('C'), ({ now }) => among('B', 'C')(now, 'now')));
+
+test('a remove of a model that is removed meanwhile and saved anew: that one, or none', (t) => everyStep(
+  t, 'A', removeModel, anew('C'), ({ now }) => among('C', 'ERR_NOT_FOUND')(now, 'now')));
+
 test('a remove while another is saved: that one, or none', (t) => everyStep(
   t, 'A', removeModel, saves('B'), ({ now }) => among('B', 'ERR_NOT_FOUND')(now, 'now')));
 

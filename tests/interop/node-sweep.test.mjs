@@ -130,9 +130,8 @@ for (const [what, act, stands] of [['saves', (url) => save(C, url), C], ['remove
       await save(A, url);
       const intruding = async (piece) => {
         if (piece !== first) return;
-        const written = names(`${at}/m`).map((name) => `${at}/m/${name}`).filter((name) => name.endsWith('.tmp') && fs.statSync(name).nlink === 1);
-        assert.equal(written.length, 1);
-        fs.utimesSync(written[0], (Date.now() + DAY) / 1000, (Date.now() + DAY) / 1000); // only those that are finished look dead
+        const written = names(`${at}/m`).filter((name) => name.endsWith('.tmp')).at(-1);
+        fs.utimesSync(`${at}/m/${written}`, (Date.now() + DAY) / 1000, (Date.now() + DAY) / 1000); // only those that are finished look dead
         await later(() => act(url));
       };
       const { code } = await save(slowly(intruding), url, { shardBytes: 10000 }).then(() => ({ code: 'saved' }), (error) => error);
@@ -143,6 +142,27 @@ for (const [what, act, stands] of [['saves', (url) => save(C, url), C], ['remove
       assert.deepEqual(names(url.slice(7)).length, 2, `${names(url.slice(7))}`);
     }
   });
+}
+
+for (const [how, ends] of [['ends', undefined], ['fails', new Error('no more')]]) {
+  for (const options of [{}, { shardBytes: 20000 }, { overwrite: false }]) {
+    test(`a first save that takes longer than a day, in whose place others saved, and then ${how} (${JSON.stringify(options)}): theirs stays`, async () => {
+      const url = `file://${folder()}/m`;
+      const intruding = async (piece) => {
+        if (piece !== 7) return;
+        await later(async () => {
+          await save(A, url, options);
+          await removeModel(url);
+          await save(C, url, options);
+        });
+        if (ends) throw ends;
+      };
+      const error = await save(slowly(intruding), url, options).then(() => assert.fail('it was saved'), (failure) => failure);
+      if (ends) assert.equal(error, ends);
+      else assert.match(error.code, /^ERR_(STORAGE|ALREADY_EXISTS)$/);
+      await loads(url, C);
+    });
+  }
 }
 
 test('a save that takes hours, but goes on, is not taken for dead', async () => {

@@ -176,6 +176,7 @@ impl Opened {
             match Self::new(disk, path.to_owned()).await {
                 Ok(file) => return if file.stat == stat { Ok(file) } else { Err(changed()) },
                 Err(failure) if disk::are_too_many(&failure) && tries < TRIES => tries += 1,
+                Err(failure) if disk::is_not_found(&failure) => return Err(changed()),
                 Err(failure) => return Err(js::get(&failure.into(), "cause")),
             }
             js::sleep(PAUSE).await;

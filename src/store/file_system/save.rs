@@ -66,8 +66,10 @@ pub struct Save<'a> {
     pub url: &'a str,
     /// There is no model yet.
     pub is_new: bool,
-    /// What was made, until it is committed.
+    /// What was made under names that nobody else has, until it is committed.
     pub written: Vec<String>,
+    /// What was given a name that others may have later, and its link beside: only by that it is known as ours.
+    pub linked: Vec<(String, String)>,
     /// When it was dated last, in milliseconds since 1970.
     pub alive: f64,
 }
@@ -81,10 +83,13 @@ impl Save<'_> {
         let Prepared { mut shards, json, json_bytes, info, mut weights } = model;
         for shard in &mut shards {
             shard.beside = self.write_beside(&shard.name, shard.bytes, &mut weights, cx).await?;
-            self.name(shard).await?;
         }
         let is_counted = weights.is_counted;
         weights.finish(cx).await?;
+        // As late as it can be: TF.js's names others may have, too.
+        for shard in &mut shards {
+            self.name(shard).await?;
+        }
         let json = host::encode(with_paths(&json, &names(&shards))?.as_ref()).map_err(js::thrown)?;
         let bytes = json.length().into();
         let beside = self.write_beside(&self.place.json, bytes, &mut Source::of_own(json), cx).await?;
@@ -154,7 +159,7 @@ impl Save<'_> {
         // A link fails where there is such a file already; and on a file system without links, which is as good.
         let plain = self.place.of(&shard.name);
         if self.is_new && self.link(&shard.beside, &plain).await.is_ok() {
-            self.written.push(plain);
+            self.linked.push((plain, shard.beside.clone()));
             return Ok(());
         }
         shard.name = disk::unique_name(&shard.name);
@@ -178,8 +183,11 @@ impl Save<'_> {
         }
         let old = self.replace(&beside, &json, cx).await?;
         let written = core::mem::take(&mut self.written);
+        self.linked.clear();
         for (file, shard) in new.iter().zip(shards) {
-            disk.ensure(file, &shard.beside, url).await?; // a link that was just there
+            if matches!(disk.is_linked(file, &shard.beside).await, Ok(None)) {
+                self.link(&shard.beside, file).await?; // it was there just now
+            }
         }
         if cx.durability.as_deref() != Some("relaxed") {
             disk.sync(&place.folder).await;
@@ -203,6 +211,18 @@ impl Save<'_> {
         disk.sweep(place).await;
     }
 
+    /// After a failure: removes what was made.
+    pub async fn withdraw(&self) {
+        for (file, beside) in &self.linked {
+            if matches!(self.disk.is_linked(file, beside).await, Ok(Some(true))) {
+                self.disk.forget(file).await;
+            }
+        }
+        for file in &self.written {
+            self.disk.forget(file).await;
+        }
+    }
+
     /// Gives the model JSON its name, and tells which weights it replaces: those that the one names which was there at the last moment.
     async fn replace(&mut self, beside: &str, json: &str, cx: &Context) -> Result<Vec<String>> {
         let Self { disk, place, .. } = *self;
@@ -215,7 +235,13 @@ impl Save<'_> {
         let aside = place.beside(&place.json);
         let file = aside.of(&aside.json);
         self.written.push(file.clone());
-        let unlinked = if self.link(json, &file).await.is_err() { disk.weights(place).await } else { Vec::new() };
+        let mut unlinked = Vec::new();
+        if self.link(json, &file).await.is_err() {
+            unlinked = disk.weights(place).await;
+        } else if matches!(disk.is_linked(json, &file).await, Ok(Some(false))) {
+            disk.forget(&file).await; // somebody was quicker, and it is the model of theirs that is replaced
+            let _ = self.link(json, &file).await;
+        }
         self.rename(beside, json).await?;
         Ok([unlinked, disk.weights(&aside).await].concat())
     }

@@ -2,6 +2,7 @@
 //! still needs, or that only looks like one of ours.
 
 use super::disk::{Disk, Place, Stat, is_not_found};
+use crate::error::Error;
 use crate::js::{self, Result};
 use crate::shard::base_name;
 
@@ -21,6 +22,13 @@ impl Disk {
         if files.is_empty() {
             return true;
         }
+        // As they are before anybody is asked who needs them: what takes the name of one afterwards is somebody's.
+        let mut meant = Vec::new();
+        for file in files.into_iter().filter(|file| is_weights(base_name(file))) {
+            if let Ok(stat) = self.stat(&file).await {
+                meant.push((file, stat));
+            }
+        }
         let Ok(names) = self.names(place).await else { return false };
         let (mut needed, mut under_way) = (Vec::new(), Vec::new());
         for json in names {
@@ -34,9 +42,9 @@ impl Disk {
                 }
             }
         }
-        for file in files.iter().filter(|file| is_weights(base_name(file)) && !needed.contains(file)) {
-            let stat = self.stat(file).await;
-            if stat.is_ok_and(|stat| !under_way.iter().any(|other| other.inode == stat.inode)) {
+        for (file, meant) in meant.iter().filter(|(file, _)| !needed.contains(file)) {
+            let is_meant = |stat: Stat| stat == *meant && !under_way.iter().any(|other| other.inode == stat.inode);
+            if self.stat(file).await.is_ok_and(is_meant) {
                 self.forget(file).await;
             }
         }
@@ -82,16 +90,31 @@ impl Disk {
         }
     }
 
-    /// Sees to it that a weight file is there that has just been committed. Who removed another model meanwhile may have taken it for that one's.
+    /// Sees to it that a weight file is there: who removed another model meanwhile may have taken it for that one's.
     ///
     /// # Errors
-    /// As [`Disk::call`].
+    /// As [`Disk::call`]; [`Error::Storage`] where there is another one by now.
     pub async fn ensure(&self, file: &str, beside: &str, url: &str) -> Result<()> {
-        match self.stat(file).await {
-            Err(failure) if is_not_found(&failure) => {
-                self.call("link", &[&beside.into(), &file.into()], url).await.map(drop)
+        match self.is_linked(file, beside).await? {
+            Some(true) => Ok(()),
+            None => self.call("link", &[&beside.into(), &file.into()], url).await.map(drop),
+            Some(false) => {
+                let why = "somebody took it for a dead process's, and what it had written is gone".to_owned();
+                Err(Error::Storage { url: url.to_owned(), why }.into())
             }
-            _ => Ok(()),
+        }
+    }
+
+    /// Whether a file is the one that the link beside is of; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// As [`Disk::call`], when there is no link.
+    pub async fn is_linked(&self, file: &str, beside: &str) -> Result<Option<bool>> {
+        let ours = self.stat(beside).await?;
+        match self.stat(file).await {
+            Ok(stat) => Ok(Some(stat.inode == ours.inode)),
+            Err(failure) if is_not_found(&failure) => Ok(None),
+            Err(failure) => Err(failure),
         }
     }
 }
