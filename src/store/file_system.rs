@@ -17,6 +17,7 @@ mod disk;
 mod opened;
 mod save;
 mod tidy;
+mod writing;
 use disk::{Disk, Place, Stat, recursive};
 use save::Save;
 

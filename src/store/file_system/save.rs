@@ -1,23 +1,21 @@
 //! A save into a folder: the weights a piece at a time, under names that nobody else has, and then the model JSON, which makes them a model.
 
-use js_sys::{Array, Date, JSON, JsString, Object, Uint8Array};
+use js_sys::{Array, Date, JSON, JsString, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::disk::{self, Disk, Place, Stat};
+use super::writing::{Source, Writing, transferred};
 use crate::artifacts::{Model, without_specs};
 use crate::context::{Context, FileProgress};
-use crate::digest::{Digest, utf8_length};
-use crate::error::Error;
+use crate::digest::utf8_length;
 use crate::host;
 use crate::info::Info;
-use crate::js::{self, Failure, Result};
+use crate::js::{self, Result};
 use crate::model_files::converter_name;
 use crate::model_json;
 use crate::shard;
-use crate::weights::{self, Pull, Weights};
+use crate::weights::{self, Weights};
 
-/// Bytes that are written in one go.
-const STEP: u32 = 16 << 20;
 /// Milliseconds after which a save dates anew what it has written: far less than what is swept away as a dead process's.
 const ALIVE: f64 = 600_000.0;
 
@@ -41,7 +39,7 @@ impl Prepared {
     /// Looks at it. Bytes stay where they are, and must not change.
     ///
     /// # Errors
-    /// [`Error::InvalidArgument`] when JSON cannot hold the model; as [`Model::pull`].
+    /// [`crate::Error::InvalidArgument`] when JSON cannot hold the model; as [`Model::pull`].
     pub async fn of(mut model: Model, cx: &Context) -> Result<Self> {
         let total = total(&mut model, cx).await?;
         let shards = shards(total, cx.number("shardBytes", 1)?)?;
@@ -93,12 +91,11 @@ impl Save<'_> {
         let json = host::encode(with_paths(&json, &names(&shards))?.as_ref()).map_err(js::thrown)?;
         let bytes = json.length().into();
         let beside = self.write_beside(&self.place.json, bytes, &mut Source::of_own(json), cx).await?;
-        self.commit(&shards, beside, cx).await?;
+        let saved = self.commit(&shards, beside, cx).await?;
         if !is_counted {
             cx.advance_whole(&self.place.json, json_bytes, "write");
         }
-        let saved = self.disk.stat(&self.place.of(&self.place.json)).await.map(|stat| stat.saved);
-        Ok(info.saved_at(saved.unwrap_or_else(|_| Date::now())))
+        Ok(info.saved_at(saved))
     }
 
     /// Writes a file under a name that nobody else has, and gives that name.
@@ -172,8 +169,8 @@ impl Save<'_> {
         Ok(())
     }
 
-    /// The moment at which the new model is there, and the old one is not. All that may fail comes before it.
-    async fn commit(&mut self, shards: &[Shard], beside: String, cx: &Context) -> Result<()> {
+    /// The moment at which the new model is there, and the old one is not; gives its date. All that may fail comes before it.
+    async fn commit(&mut self, shards: &[Shard], beside: String, cx: &Context) -> Result<f64> {
         let Self { disk, place, url, .. } = *self;
         let json = place.of(&place.json);
         let ours = disk.date_later(&beside, &json).await;
@@ -193,7 +190,7 @@ impl Save<'_> {
             disk.sync(&place.folder).await;
         }
         self.tidy_up(old, new, ours, written).await;
-        Ok(())
+        Ok(ours.map_or_else(Date::now, |stat| stat.saved))
     }
 
     /// Removes the weights of the model that was replaced, and the links that told whose the new ones are.
@@ -302,100 +299,4 @@ fn with_paths(text: &JsString, paths: &[String]) -> Result<JsString> {
         js::set(group.unchecked_ref::<Object>(), "paths", &paths);
     }
     JSON::stringify(&json).map_err(js::thrown)
-}
-
-/// Bytes on their way to the disk.
-struct Source {
-    pull: Pull,
-    rest: Option<Uint8Array>,
-    /// Of all that came.
-    before: Digest,
-    /// Of what was in the buffers when it had been written.
-    after: Digest,
-    /// The first one is of all already.
-    is_seen: bool,
-    is_counted: bool,
-}
-
-impl Source {
-    /// A model's weights.
-    async fn of(mut model: Model, cx: &Context) -> Result<Self> {
-        let mut before = Digest::default();
-        let is_seen = match &model.weights {
-            Weights::Parts(parts) => {
-                parts.iter().for_each(|part| before.bytes(part));
-                true
-            }
-            _ => false,
-        };
-        let is_counted = model.is_counted;
-        let pull = model.pull(cx).await?;
-        Ok(Self { pull, rest: None, before, after: Digest::default(), is_seen, is_counted })
-    }
-
-    /// Bytes that nobody else has, and nobody counts.
-    fn of_own(bytes: Uint8Array) -> Self {
-        let pull = Pull::new(Weights::Parts(vec![bytes]), None);
-        Self { pull, rest: None, before: Digest::default(), after: Digest::default(), is_seen: true, is_counted: true }
-    }
-
-    /// What comes next, so many bytes at the most.
-    async fn next(&mut self, most: u64, cx: &Context) -> Result<Option<Uint8Array>> {
-        let piece = match self.rest.take() {
-            Some(rest) => rest,
-            None => {
-                let Some(piece) = self.pull.next(cx).await? else { return Ok(None) };
-                if !self.is_seen {
-                    self.before.bytes(&piece);
-                }
-                piece
-            }
-        };
-        let end = piece.length().min(STEP).min(u32::try_from(most).unwrap_or(u32::MAX));
-        if end < piece.length() {
-            self.rest = Some(js::part(&piece, end, piece.length())?);
-        }
-        js::part(&piece, 0, end).map(Some)
-    }
-
-    /// That nothing is left, and that it was written as it was.
-    async fn finish(mut self, cx: &Context) -> Result<()> {
-        while self.pull.next(cx).await?.is_some() {}
-        // It was written from the caller's own buffers, over many turns of the event loop.
-        if self.before.finish() == self.after.finish() {
-            return Ok(());
-        }
-        let why = "they changed while they were saved; what was stored before is unchanged";
-        Err(Error::argument("weightData", why).into())
-    }
-}
-
-fn transferred() -> Failure {
-    Error::argument("weightData", "a buffer was transferred away while it was saved").into()
-}
-
-/// A file that is being written.
-struct Writing<'a> {
-    handle: JsValue,
-    /// Bytes that it shall have.
-    bytes: u64,
-    url: &'a str,
-}
-
-impl Writing<'_> {
-    async fn call(&self, name: &str, args: &[&JsValue]) -> Result<JsValue> {
-        let outcome = host::settled(host::call(&self.handle, name, args)).await;
-        outcome.map_err(|cause| disk::failure(cause, self.url, self.bytes))
-    }
-
-    /// Writes all of it where the last one ended.
-    async fn write(&self, piece: &Uint8Array) -> Result<()> {
-        let mut start = 0;
-        while start < piece.length() {
-            let rest = js::part(piece, start, piece.length())?;
-            let result = self.call("write", &[&rest]).await?;
-            start += js::get(&result, "bytesWritten").as_f64().unwrap_or(0.0) as u32;
-        }
-        Ok(())
-    }
 }
