@@ -59,7 +59,7 @@ export async function init(from) {
 const schemeOf = (url) => (typeof url === 'string' ? /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1].toLowerCase() : undefined);
 
 /** Verbs of the small build that look for shards themselves, while they read. */
-const ASK_THEMSELVES = ['load', 'loadForTf', 'loadModel'];
+const ASK_THEMSELVES = ['load', 'loadForTf', 'loadModel', 'listModels'];
 
 const LARGER = ['http', 'sign', 'files', 'modelJSON', 'cache', 'stream', 'joined', 'quantize'];
 
@@ -84,7 +84,7 @@ async function hasShards() {
 async function buildFor(name, args) {
   if (ready.transfers) return ready.transfers;
   if (args.some((arg) => look(needsAll, arg))) return start('transfers');
-  const mayBeSharded = (!ASK_THEMSELVES.includes(name) && args.some((arg) => schemeOf(arg) === 'indexeddb')) || (name === 'listModels' && typeof args[0] !== 'string');
+  const mayBeSharded = !ASK_THEMSELVES.includes(name) && args.some((arg) => schemeOf(arg) === 'indexeddb');
   // Who may not replace anything has to know of the first model in shards, too, that somebody may write meanwhile.
   const mayNotReplace = args.some((arg) => look((options) => options?.overwrite === false, arg));
   if (mayBeSharded && (mayNotReplace || (await hasShards()))) return start('transfers');

@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
+import { shortenNames } from './short-names.mjs';
 
 const KB = 1024;
 const BUDGET = { wasm: 95 * KB, js: 10 * KB, 'transfers wasm': 248 * KB, 'transfers js': 8 * KB }; // bytes after gzip -9
@@ -58,7 +59,7 @@ for (const f of ['index.js', 'all.js', 'node.js', 'core.js', 'files.js', 'origin
 }
 const extras = ['README.md', 'LICENSE', 'CHANGELOG.md'].filter((f) => fs.existsSync(f));
 const inputs = hash([...Object.keys(builds).map(builtAs), ...entries.map((f) => `js/${f}`), ...extras,
-  'pkg.json.template', 'package-lock.json', 'Cargo.toml', 'scripts/build-pkg.mjs']);
+  'pkg.json.template', 'package-lock.json', 'Cargo.toml', 'scripts/build-pkg.mjs', 'scripts/short-names.mjs']);
 const outputs = () => hash(filesIn('pkg').map((f) => `pkg/${f}`));
 const sizesFile = path.join(meta.target_directory, 'sizes.json');
 const last = fs.existsSync(sizesFile) && JSON.parse(fs.readFileSync(sizesFile, 'utf8'));
@@ -86,18 +87,19 @@ function writeBuild(build) {
   run('wasm-bindgen', ['--target', 'web', '--no-typescript', '--out-dir', 'pkg', '--out-name', build,
     '--remove-name-section', '--remove-producers-section', builtAs(build)]);
   const wasm = `pkg/${build}_bg.wasm`;
+  const glue = `pkg/${build}.js`;
+  shortenNames(glue, wasm);
   // Functions that are called once stay functions: smaller ones compress better (164 -> 157 KB for what was the larger build then).
   // So does what -O2 makes of them, though it is 10 KB more before gzip than -Oz (253.9 -> 252.5 KB).
   run('wasm-opt', ['-O2', '-s', '1', '--converge', '--one-caller-inline-max-function-size=16', wasm, '-o', wasm]);
   if (fs.readFileSync(wasm).includes(cargoHome)) throw new Error(`${wasm} names the builder's home folder`);
 
   // What the wasm imports from js/ lies beside it, once for all builds.
-  const glue = `pkg/${build}.js`;
   fs.writeFileSync(glue, fs.readFileSync(glue, 'utf8').replaceAll(/(from ["'])\.\/snippets\/[^/]+\/js\//g, '$1./'));
   if (/from ["']\.\/snippets/.test(fs.readFileSync(glue, 'utf8'))) throw new Error(`${glue} imports what is not in js/`);
 
   // The glue is generated, so nobody reads it.
-  run('esbuild', [glue, '--minify', '--format=esm', '--target=es2022', '--log-level=warning',
+  run('esbuild', [glue, '--minify', '--tree-shaking=true', '--format=esm', '--target=es2022', '--log-level=warning',
     `--outfile=${glue}`, '--allow-overwrite']);
   if (!new RegExp(`new URL\\(["'\`]${build}_bg\\.wasm["'\`], ?import\\.meta\\.url\\)`).test(fs.readFileSync(glue, 'utf8'))) {
     throw new Error(`${glue} lost the URL of its .wasm, which bundlers look for`);

@@ -160,6 +160,12 @@ impl AnyStore {
         false
     }
 
+    /// Whether a model of it can be in another layout than TF.js's.
+    #[cfg(not(feature = "sharded"))]
+    pub fn may_have_shards(&self) -> bool {
+        matches!(self, Self::IndexedDb(_))
+    }
+
     /// Whether it takes weights a piece at a time.
     #[cfg(feature = "sharded")]
     pub fn takes_pieces(&self) -> bool {

@@ -118,7 +118,7 @@ impl Route {
     /// Whether a model of it can be in another layout than TF.js's.
     #[cfg(not(feature = "sharded"))]
     pub fn may_be_in_shards(&self) -> bool {
-        matches!(self, Route::Stored(store, _) if store.scheme() == "indexeddb")
+        matches!(self, Route::Stored(store, _) if store.may_have_shards())
     }
 
     /// Opens the model.

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
+use crate::info::Info;
 use crate::js::{self, Result};
 use crate::quantized::{self, OPTION, Quantize};
 use crate::registry::{self, AnyStore};
@@ -139,37 +140,50 @@ pub async fn list_models(first: &JsValue, second: &JsValue) -> Result<JsValue> {
         None => (registry::stores(), String::new()),
         Some((store, prefix)) => (vec![store], prefix),
     };
+    #[cfg(not(feature = "sharded"))]
+    let has_shards = stores.iter().any(AnyStore::may_have_shards).then(|| idb::exists(idb::CATALOG));
+    let mut rows = listed(&stores, &prefix, &cx).await?;
+    #[cfg(not(feature = "sharded"))]
+    if let Some(has_shards) = has_shards
+        && has_shards.await
+    {
+        return Err(js::needs_more());
+    }
+    if cx.is_thorough.get() {
+        rows = check_all(rows, &cx).await?;
+    }
+    let infos: Vec<_> = rows.iter().map(|(store, entry)| (store.url(&entry.path), entry.info)).collect();
+    let models = Info::listing(&infos);
+    for ((url, info), (_, entry)) in infos.iter().zip(&rows) {
+        if info.is_none() || entry.damage.is_some() {
+            js::set(&models, url, &entry.to_js());
+        }
+    }
+    cx.finish();
+    Ok(models.into())
+}
+
+/// The rows of these stores that begin with the prefix.
+async fn listed(stores: &[AnyStore], prefix: &str, cx: &Context) -> Result<Vec<(AnyStore, Entry)>> {
     let mut rows = Vec::new();
     for store in stores {
-        let entries = match store.list(&prefix, &cx).await {
+        let entries = match store.list(prefix, cx).await {
             Ok(entries) => entries,
             Err(failure) => {
                 cx.check()?;
                 match failure.error() {
                     Some(Error::NotSupported { .. }) => continue,
                     Some(damage) => vec![Entry::damaged("", damage.clone())],
-                    None => vec![Entry::damaged("", thrown_by(&store))],
+                    None => vec![Entry::damaged("", thrown_by(store))],
                 }
             }
         };
         let is_asked_for = |entry: &Entry| {
-            entry.path.starts_with(&prefix) || entry.path.is_empty() || prefix.trim_end_matches('/') == entry.path
+            entry.path.starts_with(prefix) || entry.path.is_empty() || prefix.trim_end_matches('/') == entry.path
         };
         rows.extend(entries.into_iter().filter(is_asked_for).map(|entry| (store.clone(), entry)));
     }
-    if cx.is_thorough.get() {
-        rows = check_all(rows, &cx).await?;
-    }
-    let models = Object::new();
-    for (store, entry) in rows {
-        let url = store.url(&entry.path);
-        match (entry.info, &entry.damage) {
-            (Some(info), None) => info.add_to(&models, &url),
-            _ => js::set(&models, &url, &entry.to_js()),
-        }
-    }
-    cx.finish();
-    Ok(models.into())
+    Ok(rows)
 }
 
 /// `copyModel(source, destination, options)`.

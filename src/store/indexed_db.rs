@@ -1,6 +1,6 @@
 //! `indexeddb://`: TF.js's own records in TF.js's own database, written in one transaction over both object stores.
 
-use js_sys::{Array, ArrayBuffer, Object, Reflect, Set};
+use js_sys::{ArrayBuffer, Object};
 use wasm_bindgen::JsValue;
 use web_sys::IdbObjectStore;
 
@@ -59,22 +59,8 @@ impl Store for IndexedDb {
         let transaction = db.read(&STORES)?;
         let infos = transaction.ask(INFOS, 0, IdbObjectStore::get_all);
         let models = transaction.ask(MODELS, 0, IdbObjectStore::get_all_keys);
-        let (infos, models) = (Array::from(&infos.await?), Array::from(&models.await?));
-        let without_info = Set::new(&models);
-        let mut entries = Vec::new();
-        // Made once, as there may be a thousand.
-        let [path_key, info_key] = [KEY_PATH, INFO].map(JsValue::from);
-        let get = |record: &JsValue, key| Reflect::get(record, key).unwrap_or_default();
-        for record in infos.iter() {
-            let path = get(&record, &path_key);
-            let stored = without_info.delete(&path);
-            if let Some(path) = js::text(&path) {
-                entries.push(self.entry(path, Info::from_js(&get(&record, &info_key)), stored));
-            }
-        }
-        let orphans = Array::from(&without_info);
-        entries.extend(orphans.iter().filter_map(|path| Some(self.entry(js::text(&path)?, None, true))));
-        Ok(entries)
+        let listed = Info::listed(&infos.await?, &models.await?).map_err(js::thrown)?;
+        Ok(listed.into_iter().map(|(path, info, is_stored)| self.entry(path, info, is_stored)).collect())
     }
 
     async fn row(&self, path: &str, cx: &Context) -> Result<Option<Entry>> {
