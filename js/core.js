@@ -111,14 +111,33 @@ const loader = (name, at = 0) => {
   };
 };
 
-export const save = verb('save');
+/** What the handlers that are made here stand for. */
+const meant = new WeakMap();
+const standsFor = (handler, where, given) => {
+  meant.set(handler, { where, given, save: handler.save });
+  return handler;
+};
+const parent = Object.getPrototypeOf;
+const isPlain = (options) => options == null || parent(options) === null || parent(parent(options)) === null;
+
+/** A verb that saves: what goes to a handler of ours goes where that would send it, a piece at a time: as ModelArtifacts it would be whole. */
+const saver = (run) => (source, target, options) => {
+  const known = look((handler) => {
+    const { where, given, save } = meant.get(handler);
+    const own = given();
+    return handler.save === save && isPlain(own) && isPlain(options) && [where, { ...own, ...options }];
+  }, target);
+  return known ? run(source, ...known) : run(source, target, options);
+};
+
+export const save = saver(verb('save'));
 export const load = loader('load');
 /** For TF.js, which takes no stream of a layers model: it would make up random weights. */
 const loadForTf = loader('loadForTf');
 export const loadModel = loader('loadModel', 1);
 export const listModels = verb('listModels');
 export const verify = verb('verify');
-export const copyModel = loader('copyModel');
+export const copyModel = saver(loader('copyModel'));
 export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 export const sweep = async (options) => (await start('transfers')).sweep(options);
@@ -132,10 +151,11 @@ const without = (options, ...names) => (typeof options === 'object' && look((giv
 
 export const handler = (where, options) => {
   const picked = look(pick, where);
-  return {
-    save: (artifacts) => save(artifacts, where, without(options, 'verify', 'stream', 'joined')),
+  const toSave = () => without(options, 'verify', 'stream', 'joined');
+  return standsFor({
+    save: (artifacts) => save(artifacts, where, toSave()),
     load: () => loadForTf(picked ?? where, without(options, 'quantize')),
-  };
+  }, where, toSave);
 };
 
 export const browserHTTPRequest = (url, options) => {
@@ -151,7 +171,7 @@ export const browserFiles = (files, options) => {
 
 export const objectStore = ({ sign, ...options }) => {
   check(typeof sign === 'function', 'sign', 'it must be a function that gives the URL of a file');
-  return { save: (artifacts) => save(artifacts, { sign }, options) };
+  return standsFor({ save: (artifacts) => save(artifacts, { sign }, options) }, { sign }, () => options);
 };
 
 export const fromMemory = (artifacts) => ({

@@ -66,7 +66,8 @@ export interface ModelArtifacts {
 }
 
 /** ModelArtifacts as `save` takes them: the weights may also be Blobs or a stream, which need not fit into memory where they go into
- * shards or a folder, or from a browser to a server: what is sent is gathered in Blobs, which Node keeps in memory. */
+ * shards, a folder, or to a server as `files`. What is sent in one request, and a download, is gathered in Blobs, which Node keeps in
+ * memory. */
 export interface ArtifactsToSave extends Omit<ModelArtifacts, 'weightData' | 'getWeightStream'> {
   weightData?: WeightData | ArrayBufferView | Blob | Array<ArrayBuffer | ArrayBufferView> | Blob[] | ReadableStream<ArrayBuffer | ArrayBufferView>;
   getWeightStream?: () => ReadableStream<ArrayBuffer | ArrayBufferView>;
@@ -254,7 +255,8 @@ export interface LoadOptions extends Options, RequestOptions {
   cache?: string;
 }
 
-/** Where a model can go: `scheme://path`, or a handler. */
+/** Where a model can go: `scheme://path`, or a handler. One that was made here gets the options of the call beside its own, and the
+ * weights as they come. */
 export type Target = string | IOHandler;
 /** Files that a person picked or dropped, a folder, or one zip. */
 export type Files =

@@ -194,6 +194,11 @@ impl Context {
         self.progress.borrow_mut().expect_twice();
     }
 
+    /// Says how many bytes of what was expected twice will be written.
+    pub fn expect_written(&self, bytes: u64) {
+        self.progress.borrow_mut().expect_written(bytes);
+    }
+
     /// Reports bytes that have been read or written.
     pub fn advance(&self, bytes: u64, phase: &str) {
         let fraction = self.progress.borrow_mut().advance(bytes);

@@ -17,8 +17,9 @@ use crate::model_json;
 use crate::shard;
 use crate::weights::{Chunks, Pull, Weights};
 
-/// Bytes that are gathered before they become a Blob, which the browser may keep on the disk.
-const GATHERED: u64 = 8 << 20;
+mod coming;
+
+pub use coming::Coming;
 
 /// Some bytes of a file.
 #[derive(Clone)]
@@ -127,17 +128,47 @@ impl ModelFiles {
             return Self::cut(model, Some(parts), guard, naming);
         }
         let pull = model.pull(cx).await?;
-        let parts = gathered(pull, cx).await?;
+        let parts = Coming::whole(pull, cx).await?;
         Self::cut(model, Some(parts), None, naming)
     }
 
+    /// The same for who sends one shard after the other: of what only passes through here, the shards have no bytes yet. Those come.
+    ///
+    /// # Errors
+    /// As [`ModelFiles::of`].
+    pub async fn in_turn(mut model: Model, naming: Naming<'_>, cx: &Context) -> Result<(Self, Option<Coming>)> {
+        let is_at_hand = |weights: &Weights| match weights {
+            Weights::Chunks(chunks) => chunks.blobs().is_some(),
+            weights => weights.is_here(),
+        };
+        let Some(total) = model.byte_length().filter(|_| !is_at_hand(&model.weights)) else {
+            return Ok((Self::in_blobs(model, naming, cx).await?, None));
+        };
+        let pull = model.pull(cx).await?;
+        let cuts = shard::cut(total, naming.shard_bytes.unwrap_or(total))?;
+        let sizes = cuts.iter().map(|(start, end)| end - start).collect();
+        let files = Self::named(model, Some((total, Vec::new())), None, naming)?;
+        Ok((files, Some(Coming::new(pull, sizes))))
+    }
+
     fn cut(model: Model, pieces: Option<Vec<Part>>, guard: Option<Rc<dyn Any>>, naming: Naming<'_>) -> Result<Self> {
-        let total = pieces.iter().flatten().map(Part::bytes).sum();
+        let pieces = pieces.map(|pieces| (pieces.iter().map(Part::bytes).sum(), pieces));
+        Self::named(model, pieces, guard, naming)
+    }
+
+    /// `pieces`: how many bytes the weights have, and those that are here.
+    fn named(
+        model: Model,
+        pieces: Option<(u64, Vec<Part>)>,
+        guard: Option<Rc<dyn Any>>,
+        naming: Naming<'_>,
+    ) -> Result<Self> {
+        let total = pieces.as_ref().map_or(0, |(total, _)| *total);
         if total > 0 && model.specs().is_none() {
             return Err(without_specs("weightSpecs").into());
         }
         let mut shards = Vec::new();
-        if let Some(pieces) = &pieces {
+        if let Some((_, pieces)) = &pieces {
             let cuts = shard::cut(total, naming.shard_bytes.unwrap_or(total))?;
             for (index, (start, end)) in cuts.iter().enumerate() {
                 let mime = "application/octet-stream";
@@ -148,16 +179,17 @@ impl ModelFiles {
         let json = ModelFile { name: naming.json.to_owned(), parts: Vec::new(), mime: "application/json" };
         let info = model.header.info(total)?;
         let mut files = Self { shards, json, info, header: model.header, prefix: naming.prefix, _guard: guard };
-        files.write_json()?;
+        let names: Vec<String> = files.shards.iter().map(|shard| shard.name.clone()).collect();
+        files.write_json(&names)?;
         Ok(files)
     }
 
-    /// Writes the model JSON, again when shards have got other names.
+    /// Writes the model JSON, again when its shards have got other names.
     ///
     /// # Errors
     /// [`crate::Error::InvalidArgument`] when JSON cannot hold the model.
-    pub fn write_json(&mut self) -> Result<()> {
-        let paths: Vec<String> = self.shards.iter().map(|shard| format!("{}{}", self.prefix, shard.name)).collect();
+    pub fn write_json(&mut self, shards: &[String]) -> Result<()> {
+        let paths: Vec<String> = shards.iter().map(|shard| format!("{}{shard}", self.prefix)).collect();
         let text = model_json::write(&self.header, (!paths.is_empty()).then_some(&paths[..]))?;
         self.json.parts = vec![Part::Bytes(host::encode(&text).map_err(js::thrown)?)];
         Ok(())
@@ -165,7 +197,7 @@ impl ModelFiles {
 
     /// Bytes of all files.
     pub fn bytes(&self) -> u64 {
-        self.shards.iter().chain([&self.json]).map(ModelFile::bytes).sum()
+        self.info.weight_bytes + self.json.bytes()
     }
 
     /// The SaveResult.
@@ -229,25 +261,6 @@ impl ModelFile {
     /// Tells the progress that it is through.
     pub fn report(&self, cx: &Context, phase: &str) {
         cx.advance_whole(&self.name, self.bytes(), phase);
-    }
-}
-
-/// What is pulled, as Blobs.
-async fn gathered(mut pull: Pull, cx: &Context) -> Result<Vec<Part>> {
-    let (mut parts, mut pieces, mut bytes) = (Vec::new(), Array::new(), 0);
-    loop {
-        let piece = pull.next(cx).await?;
-        if let Some(piece) = &piece {
-            bytes += u64::from(piece.length());
-            pieces.push(piece);
-        }
-        if bytes >= GATHERED || (piece.is_none() && bytes > 0) {
-            parts.push(Part::Blob(host::blob(&pieces, "")?, bytes));
-            (pieces, bytes) = (Array::new(), 0);
-        }
-        if piece.is_none() {
-            return Ok(parts);
-        }
     }
 }
 

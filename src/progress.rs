@@ -7,6 +7,8 @@ pub struct Progress {
     total: Option<u64>,
     fraction: f64,
     is_twice: bool,
+    /// Bytes of the total that are thought to be written, after as many have been read.
+    written: u64,
 }
 
 impl Progress {
@@ -17,8 +19,14 @@ impl Progress {
 
     /// Says how many bytes are still to come, as soon as that is known.
     pub fn expect(&mut self, bytes: Option<u64>) {
-        let times = if core::mem::take(&mut self.is_twice) { 2 } else { 1 };
-        self.total = bytes.map(|bytes| self.loaded.saturating_add(bytes.saturating_mul(times)));
+        self.written = if core::mem::take(&mut self.is_twice) { bytes.unwrap_or_default() } else { 0 };
+        self.total = bytes.map(|bytes| self.loaded.saturating_add(bytes).saturating_add(self.written));
+    }
+
+    /// Says how many bytes will be written of what was expected twice, which is known only after the first look at it.
+    pub fn expect_written(&mut self, bytes: u64) {
+        let thought = core::mem::replace(&mut self.written, bytes);
+        self.total = self.total.map(|total| total.saturating_sub(thought).saturating_add(bytes));
     }
 
     /// Counts bytes and gives the fraction. It stays below 1: only [`Progress::finish`] says 1.

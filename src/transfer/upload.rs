@@ -1,5 +1,6 @@
 //! `http(s)://`: a model to a server, in one multipart request as TF.js sends it, or as files of their own.
 
+use futures_util::future::try_join;
 use js_sys::{Array, Object};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -10,10 +11,13 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::host;
 use crate::js::{self, Failure, Result};
-use crate::model_files::{ModelFile, ModelFiles, Naming, converter_name};
+use crate::model_files::{Coming, ModelFile, ModelFiles, Naming, converter_name};
 use crate::parallel;
 use crate::shard::{self, base_name};
 use crate::url::JsonUrl;
+
+/// Bytes that the digest of a shard, and a dot, will add to its name, and so to the model JSON.
+const DIGEST: u64 = 17;
 
 /// Sends the model and gives the SaveResult, whose `responses` are the server's answers.
 ///
@@ -77,31 +81,80 @@ async fn put_files(
     let requests = Requests::new(cx, RETRIES)?;
     let shard_bytes = Some(cx.number("shardBytes", 1)?.unwrap_or(shard::DEFAULT_SHARD));
     let naming = Naming { json, shard_bytes, prefix: "", shard: &converter_name };
-    let mut files = ModelFiles::in_blobs(model, naming, cx).await?;
-    for shard in &mut files.shards {
-        let digest = shard.digest(cx).await?;
-        shard.name = format!("{}.{digest}.bin", shard.name.strip_suffix(".bin").unwrap_or(&shard.name));
+    let (is_counted, lanes) = (model.is_counted, cx.lanes()?);
+    let (mut files, coming) = ModelFiles::in_turn(model, naming, cx).await?;
+    let bytes = files.bytes() + DIGEST * files.shards.len() as u64;
+    match coming {
+        Some(_) if is_counted => cx.expect_written(bytes),
+        _ => cx.expect(Some(bytes)),
     }
-    files.write_json()?;
-    cx.expect(Some(files.bytes()));
-    let with_blob = |file: &ModelFile| Ok((file.blob()?, file.name.clone(), file.bytes()));
-    let shards: Result<Vec<_>> = files.shards.iter().map(with_blob).collect();
-    let send_file = async |file: &(JsValue, String, u64)| {
-        let (url, init) = place(&file.1, file.2).await?;
-        send(&requests, &url, "PUT", &file.0, &init).await
-    };
-    let put_shard = async |index: usize, blob: &(JsValue, String, u64)| {
-        let response = send_file(blob).await?;
-        if let Some(file) = files.shards.get(index) {
-            file.report(cx, "write");
-        }
+    let send_file = async |_, file: &Leaving| {
+        let (url, init) = place(&file.name, file.bytes).await?;
+        let response = send(&requests, &url, "PUT", &file.blob, &init).await?;
+        cx.advance_whole(&file.name, file.bytes, "write");
         Ok::<_, Failure>(response)
     };
-    let mut responses = parallel::map(&shards?, cx.lanes()?, put_shard).await?;
-    responses.push(send_file(&with_blob(&files.json)?).await?);
-    files.json.report(cx, "write");
+    let mut queue = Queue { shards: core::mem::take(&mut files.shards).into_iter(), coming, lanes, names: Vec::new() };
+    let mut responses = Vec::new();
+    let mut leaving = queue.next(cx).await?;
+    while !leaving.is_empty() {
+        // The next ones are read while these are sent.
+        let (sent, next) = try_join(parallel::map(&leaving, lanes, send_file), queue.next(cx)).await?;
+        responses.extend(sent);
+        leaving = next;
+    }
+    files.write_json(&queue.names)?;
+    responses.push(send_file(0, &Leaving::of(&files.json)?).await?);
     requests.keep();
     Ok(answered(&files, responses))
+}
+
+/// A file that is about to be sent.
+struct Leaving {
+    name: String,
+    bytes: u64,
+    blob: JsValue,
+}
+
+impl Leaving {
+    fn of(file: &ModelFile) -> Result<Self> {
+        Ok(Self { name: file.name.clone(), bytes: file.bytes(), blob: file.blob()? })
+    }
+}
+
+/// The shards that are still to be sent.
+struct Queue {
+    shards: std::vec::IntoIter<ModelFile>,
+    /// Their bytes, unless they have them.
+    coming: Option<Coming>,
+    lanes: usize,
+    /// Those of all that have left.
+    names: Vec<String>,
+}
+
+impl Queue {
+    /// The next ones: all that are here, so that nobody changes them meanwhile, and as many as are sent at a time of those that come.
+    async fn next(&mut self, cx: &Context) -> Result<Vec<Leaving>> {
+        let most = if self.coming.is_some() { self.lanes } else { usize::MAX };
+        let mut leaving = Vec::new();
+        while leaving.len() < most
+            && let Some(mut shard) = self.shards.next()
+        {
+            if let Some(coming) = &mut self.coming {
+                shard.parts = coming.next(cx).await?;
+            }
+            let digest = shard.digest(cx).await?;
+            shard.name = format!("{}.{digest}.bin", shard.name.strip_suffix(".bin").unwrap_or(&shard.name));
+            self.names.push(shard.name.clone());
+            leaving.push(Leaving::of(&shard)?);
+        }
+        if let Some(coming) = &mut self.coming
+            && leaving.is_empty()
+        {
+            coming.finish(cx).await?;
+        }
+        Ok(leaving)
+    }
 }
 
 /// One request with a body, tried again where that may help.
@@ -117,12 +170,25 @@ async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own:
         };
         let refused = match requests.send(url, false, &change).await {
             Ok(response) => match requests.check(url, &response).await {
-                Ok(()) => return Ok(response),
+                Ok(()) => {
+                    #[cfg(feature = "node")]
+                    let_go(&response);
+                    return Ok(response);
+                }
                 Err(refused) => refused,
             },
             Err(refused) => refused,
         };
         requests.again(refused, &mut tries).await?;
+    }
+}
+
+/// Node keeps what a request has sent until somebody has read the answer, which the caller may do, or not.
+#[cfg(feature = "node")]
+fn let_go(response: &JsValue) {
+    let copy = host::call(response, "clone", &[]);
+    if let Ok(read) = copy.and_then(|copy| host::call(&copy, "arrayBuffer", &[])) {
+        let _ = js_sys::Promise::all_settled(&Array::of1(&read));
     }
 }
 

@@ -8,7 +8,7 @@ import { plain, print } from '../lib/artifacts.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import * as tfpersist from '../../pkg/node.js';
 
-const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, save, listModels } = tfpersist;
+const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, save, listModels, withSaveHandler } = tfpersist;
 const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
 
 test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
@@ -71,8 +71,10 @@ test('options that the target of a save does not look at', async () => {
     ['memory://m', { zip: true }],
     ['memory://m', { method: 'PUT' }],
     ['memory://m', { cache: 'memory://n' }],
-    [browserHTTPRequest('http://127.0.0.1:9/'), { method: 'PUT' }],
-    [browserHTTPRequest('http://127.0.0.1:9/'), { requestInit: {} }],
+    [withSaveHandler(() => assert.fail('it was asked')), { method: 'PUT' }],
+    [withSaveHandler(() => assert.fail('it was asked')), { requestInit: {} }],
+    [handler('memory://m'), { zip: true }],
+    [objectStore({ sign: () => assert.fail('it was asked') }), { zop: true }],
     ['memory://m', { overwite: true }],
     ['memory://m', { includeOptimizer: false }],
     ['memory://m', { trainableOnly: true }],
@@ -124,6 +126,28 @@ test("a handler's options are those of both ways; one that goes one way refuses 
   const inherited = handler('memory://h', Object.create({ overwrite: false }));
   await inherited.save(model);
   assert.equal((await refusal(inherited.save(plain('other', 1, 4)))).code, 'ERR_ALREADY_EXISTS');
+});
+
+test('options beside a handler of ours are those of where it goes, and count more than its own; a handler that somebody changed is asked itself', async () => {
+  const model = plain('m', 1, 400);
+  await save(model, 'memory://m');
+  const asked = [];
+  const fetchFunc = async (url, { method, body }) => { asked.push([url, method, [...body.keys()]]); return new Response('thanks'); };
+  const to = browserHTTPRequest('http://127.0.0.1:9/', { fetchFunc, method: 'PUT', fieldNames: { weights: 'w' } });
+  await save(model, to);
+  await save(model, to, { method: 'PATCH' });
+  await copyModel('memory://m', to, Object.assign(Object.create(null), { fieldNames: {} }));
+  assert.deepEqual(asked, [
+    ['http://127.0.0.1:9/', 'PUT', ['model.json', 'w']], ['http://127.0.0.1:9/', 'PATCH', ['model.json', 'w']], ['http://127.0.0.1:9/', 'PUT', ['model.json', 'model.weights.bin']],
+  ]);
+  assert.equal((await refusal(save(model, handler('memory://m', { overwrite: false })))).code, 'ERR_ALREADY_EXISTS');
+  assert.equal((await refusal(copyModel('memory://m', handler('memory://m')))).argument, 'destination');
+  const changed = handler('memory://changed');
+  const { save: saving } = changed;
+  let seen = 0;
+  changed.save = (artifacts) => { seen += 1; return saving(artifacts); };
+  await save(model, changed);
+  assert.deepEqual([seen, await print(await load('memory://changed'))], [1, await print(model)]);
 });
 
 test('URLs that are almost one', async () => {

@@ -250,12 +250,14 @@ test('progress of copies: as far as it says, never beyond what it says is all, a
     const { copyModel, handler, load, save } = await T.library('tfpersist');
     const url = `${base}/plain/far/model.json`;
     await save(await load(url), 'indexeddb://far-store', { layout: 'sharded' });
+    await save(T.plain('numbers', 1, 24 * 2 ** 20), `${base}/plain/far-numbers/model.json`, { files: true });
     const rows = {};
     for (const [name, from, to, options] of [
       ['server to opfs', url, 'opfs://far', {}],
       ['server to shards', url, 'indexeddb://far', { layout: 'sharded' }],
       ['server to record', url, 'indexeddb://far-record', { layout: 'tfjs' }],
       ['server to server', url, `${base}/plain/far-copy/model.json`, { files: true }],
+      ['quantised on the way', `${base}/plain/far-numbers/model.json`, `${base}/plain/far-copy/model.json`, { files: true, quantize: 'uint8' }],
       ['store to opfs', 'indexeddb://far-store', 'opfs://far', {}],
       ['store to server', 'indexeddb://far-store', `${base}/plain/far-copy/model.json`, { files: true }],
       ['handler to server', handler('indexeddb://far-store'), `${base}/plain/far-copy/model.json`, { files: true }],
