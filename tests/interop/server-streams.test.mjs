@@ -250,7 +250,8 @@ test('progress of copies: as far as it says, never beyond what it says is all, a
     const { copyModel, handler, load, save } = await T.library('tfpersist');
     const url = `${base}/plain/far/model.json`;
     await save(await load(url), 'indexeddb://far-store', { layout: 'sharded' });
-    await save(T.plain('numbers', 1, 24 * 2 ** 20), `${base}/plain/far-numbers/model.json`, { files: true });
+    const weightData = new Float32Array(6 * 2 ** 20).map((_, i) => i % 99).buffer;
+    await save({ ...T.plain('numbers', 1, weightData.byteLength), weightData }, `${base}/plain/far-numbers/model.json`, { files: true });
     const rows = {};
     for (const [name, from, to, options] of [
       ['server to opfs', url, 'opfs://far', {}],
