@@ -163,7 +163,8 @@ export interface RequestOptions extends BareRequestInit {
 
 /** Options of `save`; most of them also of `copyModel` and `moveModel`. */
 export interface SaveOptions extends Options, RequestOptions {
-  /** Replace what is stored there (default), or reject with ERR_ALREADY_EXISTS. */
+  /** Replace what is stored there (default), or reject with ERR_ALREADY_EXISTS. In a folder `false` takes a hard link: ERR_STORAGE where the file
+   * system has none. */
   overwrite?: boolean;
   /** Passed to `model.save`: only the trainable weights. Artifacts, which have no `save`, are taken whole: then this is refused. */
   trainableOnly?: boolean;

@@ -1,8 +1,6 @@
 //! `file://`, in Node: a folder with TF.js's model.json and weights.bin. The rename of model.json is the commit: it comes last, and
 //! the weights that it names lie under names that no other model has, or had.
 
-use js_sys::Array;
-
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
 use crate::context::{Context, Taken};
@@ -14,11 +12,12 @@ use crate::model_json::ModelJson;
 use crate::shard::{self, is_inside};
 
 mod disk;
+mod listing;
 mod opened;
 mod save;
 mod tidy;
 mod writing;
-use disk::{Disk, Place, Stat, recursive};
+use disk::{Disk, Place, Stat};
 use save::Save;
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
@@ -40,7 +39,7 @@ impl Store for FileSystem {
     }
 
     fn listed<'a>(&self, path: &'a str) -> &'a str {
-        path.strip_suffix("/model.json").unwrap_or(path).trim_end_matches(['/', '\\'])
+        path.strip_suffix("/model.json").unwrap_or(path).trim_end_matches(disk::separators())
     }
 
     async fn open(&self, path: &str, cx: &Context) -> Result<Model> {
@@ -77,7 +76,7 @@ impl Store for FileSystem {
             Err(failure) if disk::is_not_found(&failure) => true,
             Err(failure) => return Err(failure),
         };
-        let made = disk.call("mkdir", &[&place.folder.as_str().into(), &recursive()], &url).await?;
+        let made = disk.folder(&place.folder, &url).await?;
         let mut save = Save {
             disk: &disk,
             place: &place,
@@ -102,39 +101,28 @@ impl Store for FileSystem {
         if prefix.is_empty() {
             return Ok(entries); // not the whole disk
         }
-        let (disk, url) = (Disk::new("list")?, self.url(prefix));
-        let place = Place::folder(prefix);
-        let names = match disk.call("readdir", &[&place.folder.as_str().into(), &recursive()], &url).await {
-            Err(failure) if disk::is_not_found(&failure) => return Ok(entries),
-            names => Array::from(&names?),
-        };
-        let root = place.folder.trim_end_matches('/');
-        for name in names.iter().filter_map(|name| js::text(&name)) {
+        let disk = Disk::new("list")?;
+        let root = Place::folder(prefix).folder;
+        for (folder, failure) in disk.models_below(root.trim_end_matches('/'), cx).await? {
             cx.check()?;
-            let below = match name.replace('\\', "/").rsplit_once('/') {
-                Some((below, "model.json")) => format!("/{below}"),
-                None if name == "model.json" => String::new(),
-                _ => continue,
-            };
-            entries.push(self.entry(&disk, &format!("{root}{below}")).await);
+            match failure {
+                None => entries.extend(self.entry(&disk, &folder).await),
+                Some(failure) => entries.push(Entry::damaged(&folder, reason(&failure, &self.url(&folder)))),
+            }
         }
         Ok(entries)
     }
 
     async fn row(&self, path: &str, _cx: &Context) -> Result<Option<Entry>> {
         let disk = Disk::new("verify")?;
-        let place = disk.place(path).await;
-        match disk.stat(&place.of(&place.json)).await {
-            Err(failure) if disk::is_not_found(&failure) => Ok(None),
-            _ => Ok(Some(self.entry(&disk, path).await)),
-        }
+        Ok(self.entry(&disk, path).await)
     }
 
     async fn remove(&self, path: &str, which: Which, _cx: &Context) -> Result<Option<Entry>> {
         let (disk, url) = (Disk::new("remove")?, self.url(path));
         let place = disk.place(path).await;
         let json = place.of(&place.json);
-        let entry = Entry { path: path.to_owned(), ..self.entry(&disk, path).await };
+        let entry = self.entry(&disk, path).await.ok_or_else(|| Error::NotFound { url: url.clone() })?;
         if which != Which::Any && !which.is(disk.stat(&json).await.ok().map(|stat| stat.saved)) {
             return Ok(None); // somebody has saved since: that one shall not be missing for a moment
         }
@@ -145,16 +133,18 @@ impl Store for FileSystem {
         let file = aside.of(&aside.json);
         let meant = disk.stat(&file).await.map(|stat| which.is(Some(stat.saved)));
         if !matches!(meant, Ok(true)) {
+            let weights = disk.meant(disk.weights(&aside).await).await;
             disk.put_back(&file, &json, &url).await?;
+            disk.forget_rest(&place, weights).await; // where another one has its name by now
             return meant.map(|_| None);
         }
-        let weights = disk.weights(&aside).await;
-        if disk.forget_weights(&place, weights).await {
+        let weights = disk.meant(disk.weights(&aside).await).await;
+        if disk.forget_meant(&place, &weights).await {
             disk.forget(&file).await; // last: of a process that is killed, the sweep finds the weights by it
         }
+        disk.forget_rest(&place, weights).await;
         disk.sweep(&place).await;
-        // It stays when something else is in it.
-        let _ = disk.call("rmdir", &[&place.folder.as_str().into()], &url).await;
+        disk.forget_folder(&place).await;
         Ok(Some(entry))
     }
 
@@ -214,28 +204,45 @@ impl FileSystem {
         }
     }
 
-    /// A row of a listing; the weights are not read.
-    async fn entry(&self, disk: &Disk, path: &str) -> Entry {
+    /// A row of a listing; the weights are not read. `None`: nothing is there.
+    async fn entry(&self, disk: &Disk, path: &str) -> Option<Entry> {
         let (place, url) = (disk.place(path).await, self.url(path));
-        let known = async {
-            let json = self.json(disk, &place, &url).await?;
-            let mut sizes = Vec::new();
-            for name in json.groups().iter().flat_map(|group| &group.paths) {
-                sizes.push(self.size(disk, &place, &url, name).await?);
+        let file = place.of(&place.json);
+        let mut tries = 1..ATTEMPTS;
+        loop {
+            let before = match disk.stat(&file).await {
+                Ok(stat) => stat,
+                Err(failure) if disk::is_not_found(&failure) => return None,
+                Err(failure) => return Some(Entry::damaged(path, reason(&failure, &url))),
+            };
+            let info = self.info(disk, &place, before, &url).await;
+            // What was read is of one model if that is still the one that is there.
+            if disk.stat(&file).await.ok() == Some(before) || tries.next().is_none() {
+                return Some(match info {
+                    Ok(info) => Entry::sound(path, info),
+                    Err(failure) => Entry::damaged(path, reason(&failure, &url)),
+                });
             }
-            check_sizes(&json, &sizes, &url)?;
-            let saved = disk.stat(&place.of(&place.json)).await?.saved;
-            let info = json.with(None)?.header.info(sizes.iter().sum())?.saved_at(saved);
-            Ok::<_, Failure>(Info { specs_bytes: digest::utf8_length(&json.specs_text()?), ..info })
-        };
-        match known.await {
-            Ok(info) => Entry::sound(path, info),
-            Err(failure) => {
-                let unreadable = || corrupt(&url, "model.json", "a model JSON", "something else");
-                Entry::damaged(path, failure.error().cloned().unwrap_or_else(unreadable))
-            }
+            js::sleep(PAUSE).await;
         }
     }
+
+    async fn info(&self, disk: &Disk, place: &Place, stat: Stat, url: &str) -> Result<Info> {
+        let json = self.json(disk, place, url).await?;
+        let mut sizes = Vec::new();
+        for name in json.groups().iter().flat_map(|group| &group.paths) {
+            sizes.push(self.size(disk, place, url, name).await?);
+        }
+        check_sizes(&json, &sizes, url)?;
+        let info = json.with(None)?.header.info(sizes.iter().sum())?.saved_at(stat.saved);
+        Ok(Info { specs_bytes: digest::utf8_length(&json.specs_text()?), ..info })
+    }
+}
+
+/// Why a model is damaged.
+fn reason(failure: &Failure, url: &str) -> Error {
+    let unreadable = || corrupt(url, "model.json", "a model JSON", "something else");
+    failure.error().cloned().unwrap_or_else(unreadable)
 }
 
 fn check_sizes(json: &ModelJson, sizes: &[u64], url: &str) -> Result<()> {

@@ -37,8 +37,9 @@ type Place<'a> = (&'a AnyStore, &'a str);
 /// The signal is heard until the destination is committed: from then on the move is finished.
 async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -> Result<Info> {
     let quiet = cx.quiet();
+    let mut committed = None;
     cx.taken.set(Taken::InTurn);
-    for attempt in 0..ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         let (original, of) = digest(source, cx).await?;
         let model = source.0.open(source.1, cx).await?;
         // That others keep all only shows when they have it, and have let go of what they had.
@@ -46,14 +47,19 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
             return Err(loses(source, destination).into());
         }
         let saved = model.saved;
-        // From the second attempt on, what stands at the destination is ours.
-        let put_cx = if attempt == 0 { cx } else { &quiet };
+        // From the second attempt on, what stands at the destination is ours, unless somebody has saved there since.
+        if committed.is_some() && !cx.overwrite && saved_at(destination, &quiet).await? != committed {
+            return Err(Error::AlreadyExists { url: destination.0.url(destination.1) }.into());
+        }
+        let put_cx = if committed.is_none() { cx } else { &quiet };
         let info = destination.0.put(destination.1, model, put_cx).await?;
-        let (copied, _) = digest(destination, &quiet).await?;
+        committed = Some(info.saved);
+        let (copied, copied_at) = digest(destination, &quiet).await?;
         let is_unchanged = digest(source, &quiet).await?.0 == original;
         if is_unchanged && copied != original {
             if saved == of {
-                return Err(loses(source, destination).into());
+                let is_ours = copied_at.is_none_or(|at| at == info.saved);
+                return Err(if is_ours { loses(source, destination) } else { replaced(source, destination) }.into());
             }
             continue; // somebody saved to the source before it was opened
         }
@@ -65,10 +71,21 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
     Err(Error::Storage { url: source.0.url(source.1), why }.into())
 }
 
+fn replaced(source: Place<'_>, destination: Place<'_>) -> Error {
+    let why =
+        format!("somebody saved to it while a model was moved there, which is still at {}", source.0.url(source.1));
+    Error::Storage { url: destination.0.url(destination.1), why }
+}
+
 fn loses(source: Place<'_>, destination: Place<'_>) -> Error {
     let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
     let received = "something else: this store does not keep everything".to_owned();
     Error::Corrupt { url: destination.0.url(destination.1), file: "model".into(), expected, received }
+}
+
+/// When the model there was saved.
+async fn saved_at((store, path): Place<'_>, cx: &Context) -> Result<Option<f64>> {
+    Ok(store.row(path, cx).await?.and_then(|entry| entry.saved()))
 }
 
 /// A checksum of the model there, and when that was saved.

@@ -160,7 +160,7 @@ test('a move from memory:// to a folder while B is saved in it: one of them is t
   for (const before of ['', 'C']) {
     await everyStep(t, before, work, saves('B'), async ({ now, outcome }) => {
       // When it does not read back what it wrote, the source stays.
-      if (outcome === 'ERR_CORRUPT') return among('A')(await verdict(load('memory://m')), 'the source');
+      if (outcome === 'ERR_STORAGE') return among('A')(await verdict(load('memory://m')), 'the source');
       return among('done')(outcome, 'the move') ?? among('A', 'B')(now, 'now');
     });
   }

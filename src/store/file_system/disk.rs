@@ -9,6 +9,9 @@ use crate::js::{self, Failure, Result};
 use crate::model_json::ModelJson;
 use crate::shard::is_inside;
 
+/// How often a folder is made again that others remove meanwhile.
+pub const TRIES: u32 = 20;
+
 /// A model's folder, ending in `/`, and the name of its model JSON.
 pub struct Place {
     /// Its folder.
@@ -21,7 +24,7 @@ impl Place {
     /// The place of a model whose folder is `path`, or that of the model.json which `path` is.
     pub fn folder(path: &str) -> Self {
         let path = path.strip_suffix("/model.json").unwrap_or(path);
-        Self { folder: format!("{}/", path.trim_end_matches(['/', '\\'])), json: "model.json".to_owned() }
+        Self { folder: format!("{}/", path.trim_end_matches(separators())), json: "model.json".to_owned() }
     }
 
     /// The path of a file in the folder.
@@ -117,7 +120,7 @@ impl Disk {
         if !path.ends_with(".json") || self.stat(&folder.folder).await.is_ok() {
             return folder;
         }
-        match path.rfind(['/', '\\']).map(|slash| path.split_at(slash + 1)) {
+        match path.rfind(separators()).map(|slash| path.split_at(slash + 1)) {
             Some((folder, json)) => Place { folder: folder.to_owned(), json: json.to_owned() },
             None => Place { folder: "./".to_owned(), json: path.to_owned() },
         }
@@ -167,8 +170,9 @@ impl Disk {
         let old = self.stat(replaced).await.map_or(0.0, |stat| stat.saved);
         let mut dated = None;
         for step in [1.0, 2000.0] {
-            // Half a millisecond more, so that seconds as a fraction are not rounded down to the one before.
-            let date = js_sys::Date::now().max(old.floor() + step) + 0.5;
+            // A part of a millisecond more: seconds as a fraction are not rounded down to the one before, and two saves that replace the same
+            // model have two dates.
+            let date = js_sys::Date::now().max(old.floor() + step) + 0.25 + Math::random() / 2.0;
             let date = JsValue::from(date / 1000.0);
             let _ = self.call("utimes", &[&file.into(), &date, &date], file).await;
             dated = self.stat(file).await.ok();
@@ -193,7 +197,7 @@ impl Disk {
     /// As [`Disk::call`]: then it is still aside.
     pub async fn put_back(&self, aside: &str, json: &str, url: &str) -> Result<()> {
         match self.call("link", &[&aside.into(), &json.into()], url).await {
-            Err(failure) if !has_code(&failure, &["EEXIST"]) => {
+            Err(failure) if !has_code(&failure, &["EEXIST"]) && self.stat(json).await.is_err() => {
                 // No links on this file system.
                 self.call("rename", &[&aside.into(), &json.into()], url).await.map(drop)
             }
@@ -204,19 +208,44 @@ impl Disk {
         }
     }
 
+    /// Makes a folder, also when somebody removes it at this moment; gives the first one that was made.
+    ///
+    /// # Errors
+    /// As [`Disk::call`].
+    pub async fn folder(&self, folder: &str, url: &str) -> Result<JsValue> {
+        let mut tries = 0..TRIES;
+        loop {
+            match self.call("mkdir", &[&folder.into(), &recursive()], url).await {
+                Err(failure) if is_not_found(&failure) && tries.next().is_some() => {}
+                made => return made,
+            }
+        }
+    }
+
     /// Removes a file that nobody needs any more; it may be gone already.
     pub async fn forget(&self, file: &str) {
         let _ = self.call("unlink", &[&file.into()], file).await;
     }
 
+    /// Removes a model's folder; it stays when something else is in it.
+    pub async fn forget_folder(&self, place: &Place) {
+        let _ = self.call("rmdir", &[&place.folder.as_str().into()], &place.folder).await;
+    }
+
     /// Removes the folders that were made for a model, from its own up to the first that was made, as far as they are empty.
     pub async fn forget_folders(&self, folder: &str, first: &str) {
         let mut folder = folder.trim_end_matches('/');
-        let depth = |path: &str| path.trim_end_matches('/').matches(['/', '\\']).count();
+        let depth = |path: &str| path.trim_end_matches('/').matches(separators()).count();
         while self.call("rmdir", &[&folder.into()], folder).await.is_ok() && depth(folder) > depth(first) {
-            folder = folder.rsplit_once(['/', '\\']).map_or("", |(above, _)| above);
+            folder = folder.rsplit_once(separators()).map_or("", |(above, _)| above);
         }
     }
+}
+
+/// What stands between the parts of a path; elsewhere a `\` is a letter of a name.
+pub fn separators() -> &'static [char] {
+    let process = js::global("process").unwrap_or_default();
+    if js::get(&process, "platform") == "win32" { &['/', '\\'] } else { &['/'] }
 }
 
 /// The absolute path of a model's folder, in one spelling.
@@ -227,8 +256,8 @@ pub fn resolved(path: &str) -> Option<String> {
     js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
 }
 
-/// The option of Node that makes parents, or lists children's children.
-pub fn recursive() -> JsValue {
+/// The option of Node that makes parents.
+fn recursive() -> JsValue {
     let options = Object::new();
     js::set(&options, "recursive", &JsValue::TRUE);
     options.into()
@@ -248,6 +277,12 @@ pub fn failure(cause: JsValue, url: &str, needed: u64) -> Failure {
 fn has_code(failure: &Failure, codes: &[&str]) -> bool {
     let Failure::Known(known) = failure else { return false };
     known.cause.as_ref().is_some_and(|cause| codes.iter().any(|code| js::get(cause, "code") == *code))
+}
+
+/// That what a save had written was swept away.
+pub fn taken_for_dead(url: &str) -> Failure {
+    let why = "somebody took it for a dead process's, and what it had written is gone".to_owned();
+    Error::Storage { url: url.to_owned(), why }.into()
 }
 
 /// Whether it failed because there are more files open than the system allows.

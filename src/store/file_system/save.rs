@@ -10,7 +10,7 @@ use crate::context::{Context, FileProgress};
 use crate::digest::utf8_length;
 use crate::host;
 use crate::info::Info;
-use crate::js::{self, Result};
+use crate::js::{self, Failure, Result};
 use crate::model_files::converter_name;
 use crate::model_json;
 use crate::shard;
@@ -103,7 +103,16 @@ impl Save<'_> {
         let beside = self.place.beside(name);
         let path = beside.of(&beside.json);
         self.written.push(path.clone());
-        let handle = self.disk.call("open", &[&path.as_str().into(), &"wx".into()], self.url).await?;
+        let mut tries = 0..disk::TRIES;
+        let handle = loop {
+            match self.disk.call("open", &[&path.as_str().into(), &"wx".into()], self.url).await {
+                // Somebody has removed the model, and its folder.
+                Err(failure) if disk::is_not_found(&failure) && self.written.len() == 1 && tries.next().is_some() => {
+                    self.disk.folder(&self.place.folder, self.url).await?;
+                }
+                handle => break handle?,
+            }
+        };
         let file = Writing { handle, bytes, url: self.url };
         let outcome = self.fill(&file, name, source, cx).await;
         let outcome = match outcome {
@@ -182,8 +191,13 @@ impl Save<'_> {
         let written = core::mem::take(&mut self.written);
         self.linked.clear();
         for (file, shard) in new.iter().zip(shards) {
-            if matches!(disk.is_linked(file, &shard.beside).await, Ok(None)) {
-                self.link(&shard.beside, file).await?; // it was there just now
+            let is_there = match disk.is_linked(file, &shard.beside).await {
+                Ok(Some(_)) => true,
+                Ok(None) => self.link(&shard.beside, file).await.is_ok(), // it was there just now
+                Err(_) => disk.stat(file).await.is_ok(),
+            };
+            if !is_there {
+                return Err(self.take_back(&json, &written, cx).await);
             }
         }
         if cx.durability.as_deref() != Some("relaxed") {
@@ -193,19 +207,45 @@ impl Save<'_> {
         Ok(ours.map_or_else(Date::now, |stat| stat.saved))
     }
 
+    /// When it slept so long that a sweep took it for dead, and away what it had written, just when it was committed: the model that it
+    /// replaced is there again.
+    async fn take_back(&self, json: &str, written: &[String], cx: &Context) -> Failure {
+        let aside = written.iter().rfind(|file| cx.overwrite && file.contains(".json."));
+        let is_back = match aside {
+            Some(aside) => self.rename(aside, json).await.is_ok(),
+            None => false,
+        };
+        if !is_back {
+            self.disk.forget(json).await;
+        }
+        for file in written {
+            self.disk.forget(file).await;
+        }
+        disk::taken_for_dead(self.url)
+    }
+
     /// Removes the weights of the model that was replaced, and the links that told whose the new ones are.
     async fn tidy_up(&self, old: Vec<String>, new: Vec<String>, ours: Option<Stat>, written: Vec<String>) {
         let Self { disk, place, .. } = *self;
-        let is_tidy = disk.forget_weights(place, old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+        let old = disk.meant(old.into_iter().filter(|file| !new.contains(file)).collect()).await;
+        let is_tidy = disk.forget_meant(place, &old).await;
         let is_aside = |file: &str| file.contains(".json.");
         for beside in written.iter().filter(|file| file.ends_with(".tmp") && (is_tidy || !is_aside(file))) {
             disk.forget(beside).await;
         }
+        if is_tidy {
+            disk.forget_rest(place, old).await;
+        }
         // Who has replaced it since could take its weights for those of a save that is under way; now that they are not, they are nobody's.
-        if disk.stat(&place.of(&place.json)).await.is_ok_and(|now| Some(now) != ours) {
+        let now = disk.stat(&place.of(&place.json)).await;
+        let is_gone = now.as_ref().is_err_and(disk::is_not_found);
+        if now.ok() != ours && !disk.is_aside(place, ours).await {
             disk.forget_weights(place, new).await;
         }
         disk.sweep(place).await;
+        if is_gone {
+            disk.forget_folder(place).await; // who has removed it could not, because of us
+        }
     }
 
     /// After a failure: removes what was made.

@@ -1,8 +1,7 @@
 //! What is tidied up in a model's folder: what a save replaced, and what processes that were killed have left. Never a file that somebody
 //! still needs, or that only looks like one of ours.
 
-use super::disk::{Disk, Place, Stat, is_not_found};
-use crate::error::Error;
+use super::disk::{Disk, Place, Stat, is_not_found, taken_for_dead};
 use crate::js::{self, Result};
 use crate::shard::base_name;
 
@@ -19,15 +18,36 @@ impl Disk {
     /// Removes weight files that a model JSON named which is gone: those that are called as such files are, that no other model JSON in the
     /// folder names, and that no save is just linking. None, and `false`, if that cannot be told.
     pub async fn forget_weights(&self, place: &Place, files: Vec<String>) -> bool {
-        if files.is_empty() {
-            return true;
-        }
-        // As they are before anybody is asked who needs them: what takes the name of one afterwards is somebody's.
+        let meant = self.meant(files).await;
+        self.forget_meant(place, &meant).await
+    }
+
+    /// Weight files as they are before anybody is asked who needs them: what takes the name of one afterwards is somebody's.
+    pub async fn meant(&self, files: Vec<String>) -> Vec<(String, Stat)> {
         let mut meant = Vec::new();
         for file in files.into_iter().filter(|file| is_weights(base_name(file))) {
             if let Ok(stat) = self.stat(&file).await {
                 meant.push((file, stat));
             }
+        }
+        meant
+    }
+
+    /// The same for those that were somebody's when it was tried before: a save has let go of them since, and left them to us.
+    pub async fn forget_rest(&self, place: &Place, meant: Vec<(String, Stat)>) {
+        let mut rest = Vec::new();
+        for (file, meant) in meant {
+            if self.stat(&file).await.is_ok_and(|stat| stat == meant) {
+                rest.push((file, meant));
+            }
+        }
+        self.forget_meant(place, &rest).await;
+    }
+
+    /// Removes those of them that are still the same, and nobody's.
+    pub async fn forget_meant(&self, place: &Place, meant: &[(String, Stat)]) -> bool {
+        if meant.is_empty() {
+            return true;
         }
         let Ok(names) = self.names(place).await else { return false };
         let (mut needed, mut under_way) = (Vec::new(), Vec::new());
@@ -42,7 +62,9 @@ impl Disk {
                 }
             }
         }
-        for (file, meant) in meant.iter().filter(|(file, _)| !needed.contains(file)) {
+        // What lies in a folder of its own may be that one's model's.
+        let is_ours = |file: &String| !needed.contains(file) && place.of(base_name(file)) == *file;
+        for (file, meant) in meant.iter().filter(|(file, _)| is_ours(file)) {
             let is_meant = |stat: Stat| stat == *meant && !under_way.iter().any(|other| other.inode == stat.inode);
             if self.stat(file).await.is_ok_and(is_meant) {
                 self.forget(file).await;
@@ -90,18 +112,25 @@ impl Disk {
         }
     }
 
+    /// Whether somebody has put this model JSON aside.
+    pub async fn is_aside(&self, place: &Place, ours: Option<Stat>) -> bool {
+        for name in self.names(place).await.unwrap_or_default() {
+            if is_unfinished(&name) && self.stat(&place.of(&name)).await.ok().is_some_and(|stat| Some(stat) == ours) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Sees to it that a weight file is there: who removed another model meanwhile may have taken it for that one's.
     ///
     /// # Errors
-    /// As [`Disk::call`]; [`Error::Storage`] where there is another one by now.
+    /// As [`Disk::call`]; [`crate::Error::Storage`] where there is another one by now.
     pub async fn ensure(&self, file: &str, beside: &str, url: &str) -> Result<()> {
         match self.is_linked(file, beside).await? {
             Some(true) => Ok(()),
             None => self.call("link", &[&beside.into(), &file.into()], url).await.map(drop),
-            Some(false) => {
-                let why = "somebody took it for a dead process's, and what it had written is gone".to_owned();
-                Err(Error::Storage { url: url.to_owned(), why }.into())
-            }
+            Some(false) => Err(taken_for_dead(url)),
         }
     }
 
