@@ -14,10 +14,12 @@ use crate::shard::{self, is_inside};
 mod disk;
 mod listing;
 mod opened;
+mod prepared;
 mod save;
 mod tidy;
 mod writing;
 use disk::{Disk, Place, Stat};
+use prepared::Prepared;
 use save::Save;
 
 /// A load begins again so many times when somebody has replaced the model meanwhile.
@@ -68,7 +70,7 @@ impl Store for FileSystem {
 
     async fn put(&self, path: &str, model: Model, cx: &Context) -> Result<Info> {
         let (disk, url) = (Disk::new("save")?, self.url(path));
-        let model = save::Prepared::of(model, cx).await?;
+        let model = Prepared::of(model, cx).await?;
         let place = Place::folder(path);
         let is_new = match disk.stat(&place.of(&place.json)).await {
             Ok(_) if !cx.overwrite => return Err(Error::AlreadyExists { url }.into()),

@@ -1,58 +1,18 @@
 //! A save into a folder: the weights a piece at a time, under names that nobody else has, and then the model JSON, which makes them a model.
 
-use js_sys::{Array, Date, JSON, JsString, Object};
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::Date;
+use wasm_bindgen::JsValue;
 
 use super::disk::{self, Disk, Place, Stat};
+use super::prepared::{Prepared, Shard, names, with_paths};
 use super::writing::{Source, Writing, transferred};
-use crate::artifacts::{Model, without_specs};
 use crate::context::{Context, FileProgress};
-use crate::digest::utf8_length;
 use crate::host;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
-use crate::model_files::converter_name;
-use crate::model_json;
-use crate::shard;
-use crate::weights::{self, Weights};
 
 /// Milliseconds after which a save dates anew what it has written: far less than what is swept away as a dead process's.
 const ALIVE: f64 = 600_000.0;
-
-/// A model as it was when it was to be saved: what the caller does with it meanwhile does not matter.
-pub struct Prepared {
-    shards: Vec<Shard>,
-    json: JsString,
-    json_bytes: u64,
-    info: Info,
-    weights: Source,
-}
-
-/// A file of weights: its name, its bytes, and the link to it that stays beside until the commit.
-struct Shard {
-    name: String,
-    bytes: u64,
-    beside: String,
-}
-
-impl Prepared {
-    /// Looks at it. Bytes stay where they are, and must not change.
-    ///
-    /// # Errors
-    /// [`crate::Error::InvalidArgument`] when JSON cannot hold the model; as [`Model::pull`].
-    pub async fn of(mut model: Model, cx: &Context) -> Result<Self> {
-        let total = total(&mut model, cx).await?;
-        let shards = shards(total, cx.number("shardBytes", 1)?)?;
-        let json = model_json::write(&model.header, total.map(|_| names(&shards)).as_deref())?;
-        let info = model.header.info(total.unwrap_or_default())?;
-        let json_bytes = utf8_length(&json);
-        let weights = Source::of(model, cx).await?;
-        if !weights.is_counted {
-            cx.expect(total.unwrap_or_default().checked_add(json_bytes));
-        }
-        Ok(Self { shards, json, json_bytes, info, weights })
-    }
-}
 
 /// A save that is under way.
 pub struct Save<'a> {
@@ -290,53 +250,4 @@ impl Save<'_> {
     async fn rename(&self, from: &str, to: &str) -> Result<JsValue> {
         self.disk.call("rename", &[&from.into(), &to.into()], self.url).await
     }
-}
-
-/// Bytes of the weights, `None` when there are none. Where only the bytes can tell, all are read.
-async fn total(model: &mut Model, cx: &Context) -> Result<Option<u64>> {
-    if matches!(model.weights, Weights::None) {
-        return Ok(None);
-    }
-    let total = match model.bytes() {
-        Some(total) => total,
-        None => {
-            let pieces = model.pieces(cx).await?.unwrap_or_default();
-            let total = weights::length(&pieces);
-            model.weights = Weights::Parts(pieces);
-            total
-        }
-    };
-    if total > 0 && model.specs().is_none() {
-        return Err(without_specs("weightSpecs").into());
-    }
-    Ok(Some(total))
-}
-
-fn shards(total: Option<u64>, shard_bytes: Option<u64>) -> Result<Vec<Shard>> {
-    let Some(total) = total else { return Ok(Vec::new()) };
-    let cuts = shard::cut(total, shard_bytes.unwrap_or(total))?;
-    let name = |index| match shard_bytes {
-        None => "weights.bin".to_owned(),
-        Some(_) => converter_name(index + 1, cuts.len()),
-    };
-    let shard = |(index, (start, end)): (usize, &(u64, u64))| Shard {
-        name: name(index),
-        bytes: end - start,
-        beside: String::new(),
-    };
-    Ok(cuts.iter().enumerate().map(shard).collect())
-}
-
-fn names(shards: &[Shard]) -> Vec<String> {
-    shards.iter().map(|shard| shard.name.clone()).collect()
-}
-
-/// The text of a model JSON whose weights have got other names.
-fn with_paths(text: &JsString, paths: &[String]) -> Result<JsString> {
-    let json = js::parse_json(text).map_err(js::thrown)?;
-    if let Some(group) = js::items(&js::get(&json, "weightsManifest")).first() {
-        let paths: Array = paths.iter().map(JsValue::from).collect();
-        js::set(group.unchecked_ref::<Object>(), "paths", &paths);
-    }
-    JSON::stringify(&json).map_err(js::thrown)
 }
