@@ -53,6 +53,20 @@ test('a folder that goes away, or that cannot be read, hides no other; of those 
   assert.deepEqual(await listModels(`file://${at}/none`), {});
 });
 
+test('folders with links to each other are not listed in every order', { timeout: 60_000 }, async () => {
+  const at = folder();
+  const names = [...'abcdefghi'];
+  for (const name of names) await save(A, `file://${at}/${name}`, { durability: 'relaxed' });
+  for (const one of names) for (const other of names) if (one !== other) fs.symlinkSync(`../${other}`, `${at}/${one}/${other}`);
+  let calls = 0;
+  for (const name of names) before('readdir', (path) => path === `${at}/${name}/`, () => calls++);
+  const told = Object.keys(await listModels(`file://${at}`)).map((url) => url.slice(`file://${at}/`.length));
+  assert.equal(calls, names.length);
+  for (const name of names) assert.ok(told.includes(name), name);
+  assert.ok(told.includes('a/b') && told.includes('b/a'));
+  assert.ok(told.length <= 200, `${told.length}`);
+});
+
 test('weights that neither a save nor who removes its model takes for its own are removed', async () => {
   const at = `${folder()}/m`;
   const url = `file://${at}`;

@@ -14,19 +14,21 @@ use crate::js::{self, Failure, Result};
 struct Folder {
     /// Without a slash at the end.
     path: String,
-    /// Where the links lead that were followed to it, as the system names those folders.
-    trail: Vec<String>,
+    /// A link leads to it, or to a folder around it.
+    is_linked: bool,
 }
 
 impl Disk {
     /// The folders below this one that hold a model.json, itself as well; and those that cannot be read, each with the reason. One that goes
-    /// away meanwhile holds none. Links are followed, but not to where they are in.
+    /// away meanwhile holds none. Links are followed, but not to where they are in; those behind links only to what nothing else leads to: of
+    /// ten folders with links to each other there are a million ways.
     ///
     /// # Errors
     /// The signal's reason.
     pub async fn models_below(&self, root: &str, cx: &Context) -> Result<Vec<(String, Option<Failure>)>> {
         let mut found = Vec::new();
-        let mut waiting = VecDeque::from([Folder { path: root.to_owned(), trail: Vec::new() }]);
+        let mut reached: Vec<_> = self.real(&format!("{root}/")).await.into_iter().collect();
+        let mut waiting = VecDeque::from([Folder { path: root.to_owned(), is_linked: false }]);
         while let Some(folder) = waiting.pop_front() {
             cx.check()?;
             let slash = format!("{}/", folder.path);
@@ -45,9 +47,13 @@ impl Disk {
                 let Some(name) = js::text(&js::get(entry, "name")) else { continue };
                 let path = format!("{slash}{name}");
                 if is(entry, "isDirectory") {
-                    waiting.push_back(Folder { path, trail: folder.trail.clone() });
-                } else if is(entry, "isSymbolicLink") {
-                    waiting.extend(self.followed(path, &folder).await);
+                    waiting.push_back(Folder { path, is_linked: folder.is_linked });
+                } else if is(entry, "isSymbolicLink")
+                    && let Some(target) = self.target(&path, &slash).await
+                    && !(folder.is_linked && reached.iter().any(|reached| is_in(&target, reached)))
+                {
+                    reached.push(target);
+                    waiting.push_back(Folder { path, is_linked: true });
                 }
             }
         }
@@ -55,16 +61,9 @@ impl Disk {
     }
 
     /// The folder that a link leads to, unless it is one in which the link is.
-    async fn followed(&self, path: String, from: &Folder) -> Option<Folder> {
-        let (target, here) = (self.real(&path).await?, self.real(&format!("{}/", from.path)).await?);
-        let is_around = |inner: &String| {
-            inner.strip_prefix(&target).is_some_and(|rest| rest.is_empty() || rest.starts_with(separators()))
-        };
-        if !self.is_folder(&target).await || is_around(&here) || from.trail.iter().any(is_around) {
-            return None;
-        }
-        let trail = from.trail.iter().cloned().chain([here]).collect();
-        Some(Folder { path, trail })
+    async fn target(&self, link: &str, from: &str) -> Option<String> {
+        let (target, from) = (self.real(link).await?, self.real(from).await?);
+        (self.is_folder(&target).await && !is_in(&from, &target)).then_some(target)
     }
 
     /// The path of a folder, without links.
@@ -75,6 +74,11 @@ impl Disk {
     async fn is_folder(&self, path: &str) -> bool {
         self.call("stat", &[&path.into()], path).await.is_ok_and(|stat| is(&stat, "isDirectory"))
     }
+}
+
+/// Whether a folder is another one, or in it.
+fn is_in(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(separators()))
 }
 
 /// What Node's Dirent or Stats says.
