@@ -113,21 +113,44 @@ const loader = (name, at = 0) => {
 
 /** What the handlers that are made here stand for. */
 const meant = new WeakMap();
-const standsFor = (handler, where, given) => {
-  meant.set(handler, { where, given, save: handler.save });
+const standsFor = (handler, where, options) => {
+  meant.set(handler, { where, options, save: handler.save });
   return handler;
 };
 const parent = Object.getPrototypeOf;
 const isPlain = (options) => options == null || parent(options) === null || parent(parent(options)) === null;
 
+const OF_REQUESTS = ['requestInit', 'fetchFunc', 'method', 'headers', 'credentials', 'mode', 'redirect', 'referrer', 'referrerPolicy', 'integrity', 'keepalive'];
+/** Options that the source of a copy does not look at. */
+const OF_TARGETS = ['files', 'shardBytes', 'fieldNames', 'overwrite', 'durability', 'layout', 'quantize', 'signal', 'onProgress'];
+const given = (options) => Object.keys(options ?? {}).filter((key) => options[key] !== undefined);
+const ofRequests = (options) => given(options).find((key) => OF_REQUESTS.includes(key));
+/** Whether what comes from there comes with options of its own. */
+const isStore = (url) => [...known(), 'file'].includes(schemeOf(url));
+
+/** The options of a handler and of a call, as one. */
+function together(own, options) {
+  const both = { ...own };
+  for (const key of given(options)) both[key] = options[key];
+  if (own?.signal && options?.signal) both.signal = AbortSignal.any([own.signal, options.signal]);
+  const listeners = [own, options].map((of) => of?.onProgress).filter((listener) => typeof listener === 'function');
+  if (listeners[1]) both.onProgress = (...news) => listeners.forEach((listener) => listener(...news));
+  return both;
+}
+
 /** A verb that saves: what goes to a handler of ours goes where that would send it, a piece at a time: as ModelArtifacts it would be whole. */
-const saver = (run) => (source, target, options) => {
-  const known = look((handler) => {
-    const { where, given, save } = meant.get(handler);
-    const own = given();
-    return handler.save === save && isPlain(own) && isPlain(options) && [where, { ...own, ...options }];
+const saver = (run, isCopy) => async (source, target, options) => {
+  const route = look((handler) => {
+    const { where, options: ofHandler, save } = meant.get(handler);
+    const own = ofHandler();
+    // What is meant for the one end is none of the other's business.
+    const isMixed = isCopy && !isStore(source) && given(own).some((key) => !OF_TARGETS.includes(key));
+    return handler.save === save && isPlain(own) && isPlain(options) && !isMixed && [where, together(own, options), ofRequests(own)];
   }, target);
-  return known ? run(source, ...known) : run(source, target, options);
+  if (!route) return run(source, target, options);
+  const twice = route.pop() && ofRequests(options);
+  check(!twice, `options.${twice}`, 'what is asked of a server is given to the handler already');
+  return run(source, ...route);
 };
 
 export const save = saver(verb('save'));
@@ -137,7 +160,7 @@ const loadForTf = loader('loadForTf');
 export const loadModel = loader('loadModel', 1);
 export const listModels = verb('listModels');
 export const verify = verb('verify');
-export const copyModel = saver(loader('copyModel'));
+export const copyModel = saver(loader('copyModel'), true);
 export const moveModel = verb('moveModel');
 export const removeModel = verb('removeModel');
 export const sweep = async (options) => (await start('transfers')).sweep(options);
@@ -169,7 +192,7 @@ export const browserFiles = (files, options) => {
   return { load: () => loadForTf(picked, options) };
 };
 
-export const objectStore = ({ sign, ...options }) => {
+export const objectStore = ({ sign, ...options } = {}) => {
   check(typeof sign === 'function', 'sign', 'it must be a function that gives the URL of a file');
   return standsFor({ save: (artifacts) => save(artifacts, { sign }, options) }, { sign }, () => options);
 };
@@ -177,7 +200,10 @@ export const objectStore = ({ sign, ...options }) => {
 export const fromMemory = (artifacts) => ({
   load: async () => (artifacts?.getWeightStream && !artifacts.weightData ? loadForTf({ load: () => artifacts }, { stream: true }) : artifacts),
 });
-export const withSaveHandler = (save) => ({ save: async (artifacts) => save(artifacts) });
+export const withSaveHandler = (save) => {
+  check(typeof save === 'function', 'save', 'it must be a function that takes ModelArtifacts');
+  return { save: async (artifacts) => save(artifacts) };
+};
 
 const known = () => [...STORES, ...registry.stores.keys()];
 const serves = (url) => [...known(), ...TRANSFERS].includes(schemeOf(url)) && !/:\/\/$/.test(url);

@@ -74,6 +74,12 @@ impl Model {
         Ok(model)
     }
 
+    /// What a model JSON alone tells of a model: its specs say what is missing, so nobody takes it for a whole one.
+    #[cfg(feature = "transfers")]
+    pub fn without_weights(header: Header) -> Self {
+        Self { header, weights: Weights::None, specs: None, seen: None, saved: None, is_counted: false }
+    }
+
     /// All weight bytes in one buffer, checked against the specs; the weights are used up. `None` when the model has none.
     ///
     /// # Errors
@@ -225,6 +231,15 @@ impl Model {
         Ok(digest.finish())
     }
 
+    /// That there are specs of its weights: without them nobody could load it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`].
+    pub fn check_specs(&self) -> Result<()> {
+        let is_sound = self.specs.is_some() || self.weights.byte_length() == Some(0);
+        if is_sound { Ok(()) } else { Err(without_specs("weightSpecs").into()) }
+    }
+
     fn check_total(&self, received: u64, weights: &Weights) -> Result<()> {
         let Some(specs) = &self.specs else { return Ok(()) };
         let mut numbers = weights.numbers();
@@ -237,7 +252,6 @@ impl Model {
 }
 
 /// That specs are missing for what is asked for by this argument.
-#[cfg(feature = "sharded")]
 pub fn without_specs(argument: &str) -> Error {
     Error::argument(argument, "without weightSpecs nobody knows what the weights are")
 }

@@ -11,7 +11,7 @@ use crate::js::{self, Result};
 use crate::route::Route;
 use crate::store::Store;
 use crate::transfer::Transfer;
-use crate::transfer::http::{Fetched, Http, RETRIES, Version, versions_from_js, versions_to_js};
+use crate::transfer::http::{Fetched, Http, Version, versions_from_js, versions_to_js};
 use crate::transfer::request::Requests;
 use crate::weights::Weights;
 
@@ -46,7 +46,7 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
             return source.open(cx).await;
         }
     };
-    let requests = Requests::new(cx, RETRIES)?.revalidating();
+    let requests = Requests::to_read(cx)?.revalidating();
     match (newest(http, entry.as_ref(), &requests).await, entry) {
         (Ok(None), Some(entry)) => kept(entry, source, cx).await,
         (Err(failure), Some(entry)) if is_offline(&failure) && entry.url == url => kept(entry, source, cx).await,

@@ -194,6 +194,12 @@ impl Context {
         self.progress.borrow_mut().expect_twice();
     }
 
+    /// Says how many bytes are still to be written, when nothing of them is to be read first.
+    #[cfg(feature = "transfers")]
+    pub fn expect_last(&self, bytes: u64) {
+        self.progress.borrow_mut().expect_last(bytes);
+    }
+
     /// Says how many bytes of what was expected twice will be written.
     pub fn expect_written(&self, bytes: u64) {
         self.progress.borrow_mut().expect_written(bytes);

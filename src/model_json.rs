@@ -106,7 +106,7 @@ impl ModelJson {
         self.groups().iter().try_fold(0_u64, |sum, group| sum.checked_add(group.bytes?))
     }
 
-    /// The model with these weights, which are those of the groups in turn; `None` leaves weights and specs out.
+    /// The model with these weights, which are those of the groups in turn; `None` leaves them out.
     ///
     /// # Errors
     /// [`Error::SizeMismatch`] when they are more or fewer bytes than the specs describe.
@@ -114,7 +114,7 @@ impl ModelJson {
         let artifacts = Object::new();
         for (index, key) in TO_ARTIFACTS.into_iter().enumerate() {
             let value = match key {
-                "weightSpecs" if weights.is_some() && self.groups.is_some() => self.specs().into(),
+                "weightSpecs" if self.groups.is_some() => self.specs().into(),
                 "weightSpecs" => continue,
                 // A placeholder, so that the key keeps its place.
                 "weightData" if weights.is_none() => continue,
@@ -124,15 +124,11 @@ impl ModelJson {
                 js::set(&artifacts, key, &value);
             }
         }
-        Model::new(Header::of_own(&artifacts)?, weights.unwrap_or(Weights::None))
-    }
-
-    /// The specs of all groups as JSON.
-    ///
-    /// # Errors
-    /// None that a parsed JSON could give.
-    pub fn specs_text(&self) -> Result<JsString> {
-        JSON::stringify(&self.specs()).map_err(js::thrown)
+        let header = Header::of_own(&artifacts)?;
+        match weights {
+            None => Ok(Model::without_weights(header)),
+            Some(weights) => Model::new(header, weights),
+        }
     }
 
     fn specs(&self) -> Array {

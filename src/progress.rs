@@ -23,6 +23,12 @@ impl Progress {
         self.total = bytes.map(|bytes| self.loaded.saturating_add(bytes).saturating_add(self.written));
     }
 
+    /// Says how many bytes are still to be written, when nothing of them is to be read first.
+    pub fn expect_last(&mut self, bytes: u64) {
+        self.is_twice = false;
+        self.expect(Some(bytes));
+    }
+
     /// Says how many bytes will be written of what was expected twice, which is known only after the first look at it.
     pub fn expect_written(&mut self, bytes: u64) {
         let thought = core::mem::replace(&mut self.written, bytes);

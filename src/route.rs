@@ -126,16 +126,20 @@ impl Route {
     /// # Errors
     /// The medium's.
     pub async fn open(&self, cx: &Context) -> Result<Model> {
-        match self {
-            Route::Stored(store, path) => store.open(path, cx).await,
-            Route::Transfer(transfer) => transfer.open(cx).await,
-            Route::Artifacts(artifacts) => Model::from_artifacts(artifacts),
+        let model = match self {
+            Route::Stored(store, path) => return store.open(path, cx).await,
+            Route::Transfer(transfer) => return transfer.open(cx).await,
+            Route::Artifacts(artifacts) => Model::from_artifacts(artifacts)?,
             Route::Handler(handler) => {
                 let load = js::method(handler, "load")
                     .ok_or_else(|| Error::argument("source", "the handler has no load()"))?;
-                Model::from_artifacts(&cx.settled(load.call0(handler)).await?)
+                Model::from_artifacts(&cx.settled(load.call0(handler)).await?)?
             }
+        };
+        if cx.needs_weights.get() {
+            model.check_specs()?;
         }
+        Ok(model)
     }
 
     #[cfg(feature = "transfers")]
@@ -153,6 +157,14 @@ impl Route {
         matches!(self, Route::Transfer(_))
     }
 
+    fn is_server(&self) -> bool {
+        #[cfg(feature = "transfers")]
+        let is_server = matches!(self, Route::Transfer(Transfer::Http(_) | Transfer::Signed(_)));
+        #[cfg(not(feature = "transfers"))]
+        let is_server = false;
+        is_server
+    }
+
     /// That there are no options which nobody looks at: neither this target, nor the source of a copy.
     ///
     /// # Errors
@@ -161,6 +173,11 @@ impl Route {
         let why = match self {
             Route::Stored(..) => "a store does not look at it",
             Route::Handler(_) => "give it to the handler: this save does not look at it",
+            // One server's headers, and the method of an upload, are none of the other's business.
+            Route::Transfer(_) if source.is_some_and(|source| source.is_server() && self.is_server()) => {
+                let why = "source and destination are servers: give each its own, by browserHTTPRequest(url, options)";
+                return cx.refuse(&["requestInit"], why);
+            }
             Route::Transfer(_) | Route::Artifacts(_) => return Ok(()),
         };
         cx.refuse_these(&["fieldNames", "files", "zip"], why)?;

@@ -69,6 +69,7 @@ pub async fn save(model: &JsValue, target: &JsValue, options: &JsValue) -> Resul
     cx.refuse_these(&["stream", "joined"], "a save does not look at it")?;
     target.check_options(None, &cx)?;
     let model = Model::from_artifacts(&artifacts_of(model, &cx).await?)?;
+    model.check_specs()?;
     put(&target, model, quantize, &cx).await
 }
 

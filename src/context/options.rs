@@ -149,6 +149,10 @@ impl Context {
     pub fn request_init(&self) -> Result<Object> {
         let init = self.pick(&BARE_INIT);
         if let Some(given) = self.options.read("requestInit", "it must be an object", as_object)? {
+            let is_twice = |key: &&&str| js::get_some(&init, key).is_some() && js::get_some(&given, key).is_some();
+            if let Some(key) = BARE_INIT.iter().find(is_twice) {
+                return Err(wrong(key, "it stands in requestInit, too"));
+            }
             Object::try_assign(&init, &given).map_err(js::thrown)?;
         }
         if js::get_some(&init, "body").is_some() {

@@ -4,7 +4,6 @@
 use super::{Entry, Store, Which, corrupt};
 use crate::artifacts::Model;
 use crate::context::{Context, Taken};
-use crate::digest;
 use crate::error::Error;
 use crate::info::Info;
 use crate::js::{self, Failure, Result};
@@ -125,6 +124,9 @@ impl Store for FileSystem {
         let place = disk.place(path).await;
         let json = place.of(&place.json);
         let entry = self.entry(&disk, path).await.ok_or_else(|| Error::NotFound { url: url.clone() })?;
+        if disk.stat(&json).await.is_ok_and(|stat| !stat.is_file) {
+            return Err(Error::manifest(&json, "a file", "something else").into()); // nor what is in it
+        }
         if which != Which::Any && !which.is(disk.stat(&json).await.ok().map(|stat| stat.saved)) {
             return Ok(None); // somebody has saved since: that one shall not be missing for a moment
         }
@@ -236,8 +238,7 @@ impl FileSystem {
             sizes.push(self.size(disk, place, url, name).await?);
         }
         check_sizes(&json, &sizes, url)?;
-        let info = json.with(None)?.header.info(sizes.iter().sum())?.saved_at(stat.saved);
-        Ok(Info { specs_bytes: digest::utf8_length(&json.specs_text()?), ..info })
+        Ok(json.with(None)?.header.info(sizes.iter().sum())?.saved_at(stat.saved))
     }
 }
 

@@ -22,9 +22,6 @@ use crate::shard::{self, Group};
 use crate::url::JsonUrl;
 use crate::weights::Weights;
 
-/// How often a file is tried again, unless the caller says.
-pub const RETRIES: u64 = 3;
-
 /// Weights of so many bytes are fetched at once, six files at a time, also where they go on piece by piece.
 const SMALL: u64 = 1 << 25;
 
@@ -78,7 +75,7 @@ impl Http {
     /// # Errors
     /// [`Error::HttpStatus`], [`Error::Network`], [`Error::Manifest`], [`Error::SizeMismatch`], the signal's reason.
     pub async fn open(&self, cx: &Context) -> Result<Model> {
-        let requests = Requests::new(cx, RETRIES)?;
+        let requests = Requests::to_read(cx)?;
         let fetched = self.json(&requests).await?;
         let is_large = fetched.json.weight_bytes().is_some_and(|bytes| bytes > SMALL);
         if cx.flag("stream")? || (cx.taken.get() != Taken::Whole && is_large) {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use js_sys::Uint8Array;
 
-use super::http::{RETRIES, Shard, check};
+use super::http::{Shard, check};
 use super::one_version::OneVersion;
 use super::request::Requests;
 use crate::context::{Context, FileProgress};
@@ -55,7 +55,7 @@ pub struct Source(pub Rc<Files>);
 
 impl Remote for Source {
     fn open(&self) -> Result<Box<dyn Flow>> {
-        let requests = Requests::new(&self.0.cx, RETRIES)?;
+        let requests = Requests::to_read(&self.0.cx)?;
         let run = Run { files: self.0.clone(), requests, spent: Spent::default() };
         Ok(Box::new(Reading {
             run: Rc::new(run),

@@ -11,6 +11,8 @@ use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::weights;
 
+/// How often a file is tried again, unless the caller says.
+pub const RETRIES: u64 = 3;
 /// Milliseconds before the first new try, and at the most; each waits twice as long as the one before.
 const BACKOFF: (f64, f64) = (250.0, 8_000.0);
 /// A server that asks for more patience, in milliseconds, is not waited for.
@@ -102,6 +104,19 @@ impl Requests {
             _stop: stop,
             cx: cx.shared(),
         })
+    }
+
+    /// Those of a load: the method of an upload, which a handler's options may name, would replace what is there.
+    ///
+    /// # Errors
+    /// As [`Requests::new`].
+    pub fn to_read(cx: &Context) -> Result<Self> {
+        let requests = Self::new(cx, RETRIES)?;
+        let method = js::text(&js::get(&requests.init, "method")).unwrap_or_default();
+        if !["GET", "POST"].contains(&&*method.to_ascii_uppercase()) {
+            let _ = js_sys::Reflect::delete_property(&requests.init, &"method".into()); // a copy of ours
+        }
+        Ok(requests)
     }
 
     /// Asks the server each time, whatever the browser's own cache thinks of its copy; unless the caller says otherwise.

@@ -1,11 +1,11 @@
 //! `http(s)://`: a model to a server, in one multipart request as TF.js sends it, or as files of their own.
 
 use futures_util::future::try_join;
-use js_sys::{Array, Object};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::http::{Http, RETRIES};
-use super::request::Requests;
+use super::http::Http;
+use super::request::{RETRIES, Requests};
 use crate::artifacts::Model;
 use crate::context::Context;
 use crate::error::Error;
@@ -41,7 +41,7 @@ pub async fn put(to: &Http, model: Model, cx: &Context) -> Result<JsValue> {
         let field = js::text(&js::get(&fields, key)).unwrap_or_else(|| file.name.clone());
         host::call(&form, "append", &[&field.into(), &file.blob()?, &file.name.as_str().into()]).map_err(js::thrown)?;
     }
-    cx.expect(Some(files.bytes()));
+    cx.expect_last(files.bytes());
     let response = send(&requests, &to.url, "POST", &form, &Object::new()).await?;
     cx.advance(files.bytes(), "write");
     requests.keep();
@@ -62,7 +62,7 @@ pub async fn put_signed(sign: &JsValue, model: Model, cx: &Context) -> Result<Js
         }
         let url = js::text(&answer).or_else(|| js::text(&js::get(&init, "url")));
         for key in ["url", "signal", "body"] {
-            let _ = js_sys::Reflect::delete_property(&init, &key.into());
+            let _ = Reflect::delete_property(&init, &key.into());
         }
         let url = url.ok_or_else(|| Error::argument("sign", format!("it gave no URL for \"{name}\"")))?;
         Ok((url, init))
@@ -86,11 +86,12 @@ async fn put_files(
     let bytes = files.bytes() + DIGEST * files.shards.len() as u64;
     match coming {
         Some(_) if is_counted => cx.expect_written(bytes),
-        _ => cx.expect(Some(bytes)),
+        Some(_) => cx.expect(Some(bytes)),
+        None => cx.expect_last(bytes),
     }
     let send_file = async |_, file: &Leaving| {
         let (url, init) = place(&file.name, file.bytes).await?;
-        let response = send(&requests, &url, "PUT", &file.blob, &init).await?;
+        let response = read(send(&requests, &url, "PUT", &file.blob, &init).await?, cx).await?;
         cx.advance_whole(&file.name, file.bytes, "write");
         Ok::<_, Failure>(response)
     };
@@ -170,11 +171,7 @@ async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own:
         };
         let refused = match requests.send(url, false, &change).await {
             Ok(response) => match requests.check(url, &response).await {
-                Ok(()) => {
-                    #[cfg(feature = "node")]
-                    let_go(&response);
-                    return Ok(response);
-                }
+                Ok(()) => return Ok(response),
                 Err(refused) => refused,
             },
             Err(refused) => refused,
@@ -183,13 +180,23 @@ async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own:
     }
 }
 
-/// Node keeps what a request has sent until somebody has read the answer, which the caller may do, or not.
-#[cfg(feature = "node")]
-fn let_go(response: &JsValue) {
-    let copy = host::call(response, "clone", &[]);
-    if let Ok(read) = copy.and_then(|copy| host::call(&copy, "arrayBuffer", &[])) {
-        let _ = js_sys::Promise::all_settled(&Array::of1(&read));
+/// The same answer with its body at hand. Until somebody has read it, engines keep what the request has sent: Node all, and Chromium up to
+/// 500 MiB, after which every request fails. What cannot be read stays as it is.
+async fn read(response: JsValue, cx: &Context) -> Result<JsValue> {
+    let Ok(body) = cx.settled(host::call(&response, "arrayBuffer", &[])).await else {
+        return cx.check().map(|()| response);
+    };
+    // A status without a body takes none.
+    let body = if js::get(&body, "byteLength") == 0 { JsValue::NULL } else { body };
+    let init = Object::new();
+    for key in ["status", "statusText", "headers"] {
+        js::set(&init, key, &js::get(&response, key));
     }
+    let Ok(read) = host::construct("Response", &[&body, &init]) else { return Ok(response) };
+    let url = Object::new();
+    js::set(&url, "value", &js::get(&response, "url"));
+    let _ = Reflect::define_property(read.unchecked_ref::<Object>(), &"url".into(), &url); // nothing forbids it
+    Ok(read)
 }
 
 fn answered(files: &ModelFiles, responses: Vec<JsValue>) -> JsValue {

@@ -48,10 +48,13 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
         }
         let saved = model.saved;
         // From the second attempt on, what stands at the destination is ours, unless somebody has saved there since.
-        if committed.is_some() && !cx.overwrite && saved_at(destination, &quiet).await? != committed {
+        if let Some(saved) = committed
+            && !cx.overwrite
+            && destination.0.remove(destination.1, Which::SavedAt(Some(saved)), &quiet).await?.is_none()
+        {
             return Err(Error::AlreadyExists { url: destination.0.url(destination.1) }.into());
         }
-        let put_cx = if committed.is_none() { cx } else { &quiet };
+        let put_cx = if committed.is_none() || !cx.overwrite { cx } else { &quiet };
         let info = destination.0.put(destination.1, model, put_cx).await?;
         committed = Some(info.saved);
         let (copied, copied_at) = digest(destination, &quiet).await?;
@@ -81,11 +84,6 @@ fn loses(source: Place<'_>, destination: Place<'_>) -> Error {
     let expected = format!("what stands at {} (it is still there)", source.0.url(source.1));
     let received = "something else: this store does not keep everything".to_owned();
     Error::Corrupt { url: destination.0.url(destination.1), file: "model".into(), expected, received }
-}
-
-/// When the model there was saved.
-async fn saved_at((store, path): Place<'_>, cx: &Context) -> Result<Option<f64>> {
-    Ok(store.row(path, cx).await?.and_then(|entry| entry.saved()))
 }
 
 /// A checksum of the model there, and when that was saved.

@@ -114,7 +114,8 @@ function send(response, { status, body, headers }, more, breakAfter = Infinity) 
 /**
  * Serves `files`, a Map from name to Buffer. Resolves with `{ url, log, files, failures, close }`: `log` has a row for each request, with
  * the bytes that went out and whether the client gave up; a PUT of a name in `failures` answers 503 so many times,
- * and one with `sig=bad` in its query 403.
+ * and one with `sig=bad` in its query 403; one below `/sink/` is
+ * not kept, and its answer does not say how long it is.
  */
 export function startDropper(files = new Map()) {
   const log = [];
@@ -136,6 +137,7 @@ export function startDropper(files = new Map()) {
         failures.set(left[0], left[1] - 1);
         return send(response, { status: 503, body: Buffer.from('not now'), headers: { 'retry-after': '0' } }, {});
       }
+      if (mood === 'sink') return response.writeHead(200, CORS).end('kept');
       files.set(name, body);
       return send(response, { status: 200, body: Buffer.from('kept'), headers: {} }, {});
     }

@@ -11,14 +11,19 @@ import * as tfpersist from '../../pkg/node.js';
 const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, save, listModels, withSaveHandler } = tfpersist;
 const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
 
-test('a model JSON without the weights that it names: load gives the topology, nothing else takes it for a model', async () => {
+test('a model JSON without the weights that it names: load gives the topology and the specs, nothing else takes it for a model', async () => {
   const { files: [[, json]] } = publishPlain(400, 200);
   const file = new File([json], 'model.json');
   const modelJSON = JSON.parse(json);
   await save(plain('good', 1, 400), 'memory://good');
   for (const source of [[file], { modelJSON }]) {
-    const { modelTopology, weightData } = await load(source);
+    const { modelTopology, weightData, weightSpecs, ...rest } = await load(source);
     assert.ok(modelTopology && weightData === undefined);
+    assert.deepEqual(weightSpecs, modelJSON.weightsManifest.flatMap(({ weights }) => weights));
+    for (const verb of [(model) => save(model, 'memory://good'), (model) => handler('memory://good').save(model), (model) => copyModel(model, 'memory://good')]) {
+      const { code, expected, received } = await refusal(verb({ ...rest, modelTopology, weightSpecs }));
+      assert.deepEqual([code, expected, received], ['ERR_SIZE_MISMATCH', 400, 0]);
+    }
   }
   const tf = { loadLayersModel: () => assert.fail('TF.js would make up weights') };
   const refusals = [[file], { modelJSON }].flatMap((source) => [loadModel(tf, source), copyModel(source, 'memory://good')]);
@@ -41,18 +46,20 @@ test('what is no model, such as a promise that nobody awaited: nothing is stored
   assert.equal(await print(await load('memory://good')), await print(plain('good', 1, 400)));
 });
 
-test('weights without specs, which files cannot hold: the old folder stays', async () => {
+test('weights without specs, which nobody could load: the old model stays', async () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tfpersist-specs-'));
   try {
     const url = `file://${folder}/m`;
     await save(plain('good', 1, 400), url);
     const { weightSpecs, ...rest } = plain('m', 2, 400);
-    await save(rest, 'memory://specs');
-    for (const verb of [() => save(rest, url), () => copyModel('memory://specs', url), () => save(rest, 'http://127.0.0.1:9/')]) {
+    await save(plain('good', 1, 400), 'memory://good');
+    const stream = { ...rest, weightData: new Blob([rest.weightData]).stream() };
+    const verbs = [url, 'memory://good', 'http://127.0.0.1:9/'].flatMap((to) => [() => save(rest, to), () => copyModel(rest, to)]);
+    for (const verb of [...verbs, () => save(stream, 'memory://good')]) {
       const { code, argument } = await refusal(verb());
       assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'weightSpecs']);
     }
-    assert.equal(await print(await load(url)), await print(plain('good', 1, 400)));
+    for (const stored of [url, 'memory://good']) assert.equal(await print(await load(stored)), await print(plain('good', 1, 400)));
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
@@ -128,18 +135,16 @@ test("a handler's options are those of both ways; one that goes one way refuses 
   assert.equal((await refusal(inherited.save(plain('other', 1, 4)))).code, 'ERR_ALREADY_EXISTS');
 });
 
-test('options beside a handler of ours are those of where it goes, and count more than its own; a handler that somebody changed is asked itself', async () => {
+test('options beside a handler of ours are those of where it goes; a handler that somebody changed is asked itself', async () => {
   const model = plain('m', 1, 400);
   await save(model, 'memory://m');
   const asked = [];
   const fetchFunc = async (url, { method, body }) => { asked.push([url, method, [...body.keys()]]); return new Response('thanks'); };
-  const to = browserHTTPRequest('http://127.0.0.1:9/', { fetchFunc, method: 'PUT', fieldNames: { weights: 'w' } });
+  const to = browserHTTPRequest('http://127.0.0.1:9/', { fetchFunc, method: 'PUT' });
   await save(model, to);
-  await save(model, to, { method: 'PATCH' });
+  await save(model, to, { fieldNames: { weights: 'w' } });
   await copyModel('memory://m', to, Object.assign(Object.create(null), { fieldNames: {} }));
-  assert.deepEqual(asked, [
-    ['http://127.0.0.1:9/', 'PUT', ['model.json', 'w']], ['http://127.0.0.1:9/', 'PATCH', ['model.json', 'w']], ['http://127.0.0.1:9/', 'PUT', ['model.json', 'model.weights.bin']],
-  ]);
+  assert.deepEqual(asked, [['model.json', 'model.weights.bin'], ['model.json', 'w'], ['model.json', 'model.weights.bin']].map((keys) => ['http://127.0.0.1:9/', 'PUT', keys]));
   assert.equal((await refusal(save(model, handler('memory://m', { overwrite: false })))).code, 'ERR_ALREADY_EXISTS');
   assert.equal((await refusal(copyModel('memory://m', handler('memory://m')))).argument, 'destination');
   const changed = handler('memory://changed');
@@ -148,6 +153,73 @@ test('options beside a handler of ours are those of where it goes, and count mor
   changed.save = (artifacts) => { seen += 1; return saving(artifacts); };
   await save(model, changed);
   assert.deepEqual([seen, await print(await load('memory://changed'))], [1, await print(model)]);
+});
+
+test('what is given to a handler and to the call: both signals and listeners are heard, options of requests are refused', async () => {
+  const model = plain('m', 1, 400);
+  const unasked = { fetchFunc: () => assert.fail('it was asked') };
+  const url = 'http://127.0.0.1:9/';
+  const reason = new Error('enough');
+  const to = browserHTTPRequest(url, { ...unasked, signal: AbortSignal.abort(reason) });
+  assert.equal(await refusal(save(model, to, { signal: new AbortController().signal })), reason);
+  for (const [own, call, named] of [
+    [{ headers: { a: '1' } }, { headers: { b: '2' } }, 'headers'],
+    [{ requestInit: { headers: { a: '1' } } }, { headers: { b: '2' } }, 'headers'],
+    [{ method: 'PATCH' }, { requestInit: { method: 'PUT' } }, 'requestInit'],
+  ]) {
+    for (const given of [browserHTTPRequest(url, { ...unasked, ...own }), objectStore({ sign: () => assert.fail('it was asked'), ...own })]) {
+      const { code, argument, message } = await refusal(save(model, given, call));
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${named}`]);
+      assert.match(message, /to the handler/);
+    }
+  }
+  const { code, argument } = await refusal(save(model, url, { ...unasked, requestInit: { headers: { a: '1' } }, headers: { b: '2' } }));
+  assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'options.headers']);
+  // What is undefined is not given.
+  await save(model, 'memory://kept');
+  assert.equal((await refusal(save(model, handler('memory://kept', { overwrite: false }), { overwrite: undefined }))).code, 'ERR_ALREADY_EXISTS');
+  const heard = { handler: [], call: [] };
+  const listened = browserHTTPRequest(url, { fetchFunc: async () => new Response(''), onProgress: (part) => heard.handler.push(part) });
+  await save(model, listened, { onProgress: (part) => heard.call.push(part) });
+  assert.deepEqual([heard.handler.at(-1), heard.call.at(-1)], [1, 1]);
+});
+
+test('what is meant for one server does not go to another one, and a load replaces nothing', async () => {
+  const { files } = publishPlain(400, 200);
+  const served = new Map(files);
+  const seen = [];
+  const fetchFunc = async (url, { method = 'GET', headers, body }) => {
+    const { host, pathname } = new URL(url);
+    seen.push(`${host} ${body ? 'upload' : pathname} ${method} ${new Headers(headers).get('authorization')}`);
+    return new Response(body ? 'thanks' : served.get(pathname.slice(1)));
+  };
+  const [from, to] = ['http://a/model.json', 'http://b/upload/model.json'];
+  const secret = { authorization: 'for b' };
+  for (const options of [{ headers: secret }, { method: 'PUT' }, { requestInit: { method: 'PUT' } }, { credentials: 'include' }]) {
+    for (const target of [to, objectStore({ sign: () => assert.fail('it was asked') }), browserHTTPRequest(to)]) {
+      const { code, argument, message } = await refusal(copyModel(from, target, { fetchFunc, ...options }));
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', `options.${Object.keys(options)[0]}`]);
+      assert.match(message, /browserHTTPRequest/);
+    }
+  }
+  assert.deepEqual(seen, []);
+  await copyModel(from, browserHTTPRequest(to, { headers: secret, method: 'POST', weightPathPrefix: 'http://b/', cache: 'memory://c', fetchFunc }), { fetchFunc, headers: undefined });
+  await copyModel(browserHTTPRequest(from, { headers: { authorization: 'for a' }, fetchFunc }), to, { headers: secret, fetchFunc });
+  const asked = [...served.keys()].sort();
+  const tell = (line) => seen.filter((row) => row.endsWith(line)).sort();
+  assert.deepEqual(tell(' null'), asked.map((name) => `a /${name} GET null`).sort());
+  assert.deepEqual(tell(' for a'), asked.map((name) => `a /${name} GET for a`).sort());
+  assert.deepEqual(tell(' for b'), ['b upload POST for b', 'b upload POST for b']);
+  // TF.js sends the method of a handler's saves with its loads, too: a PUT without a body, which leaves an empty model.json.
+  for (const method of ['PUT', 'PATCH', 'DELETE', 'put']) {
+    seen.length = 0;
+    await load(from, { method, fetchFunc });
+    await browserHTTPRequest(from, { requestInit: { method }, fetchFunc }).load();
+    assert.ok(seen.length === 2 * asked.length && seen.every((row) => row.endsWith(' GET null')), `${seen}`);
+  }
+  seen.length = 0;
+  await load(from, { method: 'POST', fetchFunc });
+  assert.ok(seen.length && seen.every((row) => row.endsWith(' POST null')), `${seen}`);
 });
 
 test('URLs that are almost one', async () => {

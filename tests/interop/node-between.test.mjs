@@ -7,7 +7,7 @@ import { afterEach, test } from 'node:test';
 import { plain, print } from '../lib/artifacts.mjs';
 import { contents, folder, PACKAGE, rejection } from '../lib/node.mjs';
 
-const { listModels, load, moveModel, removeModel, save, verify } = await import(PACKAGE);
+const { copyModel, listModels, load, moveModel, removeModel, save, verify } = await import(PACKAGE);
 const models = [1, 2, 3].map((seed) => plain(`m${seed}`, seed, 4000));
 const [A, B, C] = models;
 const prints = new Map(await Promise.all(models.map(async (model, i) => [await print(model), 'ABC'[i]])));
@@ -67,6 +67,34 @@ test('folders with links to each other are not listed in every order', { timeout
   assert.ok(told.length <= 200, `${told.length}`);
 });
 
+test('a model.json that is no file is told, and nobody removes or renames it', async () => {
+  const at = folder();
+  await save(A, `file://${at}/m`);
+  fs.rmSync(`${at}/m/model.json`);
+  fs.mkdirSync(`${at}/m/model.json`);
+  fs.writeFileSync(`${at}/m/model.json/precious.txt`, 'somebody’s');
+  const before = contents(at);
+  assert.equal((await verify(`file://${at}/m`)).damage?.code, 'ERR_CORRUPT');
+  for (const verb of [() => removeModel(`file://${at}/m`), () => moveModel(`file://${at}/m`, `file://${at}/n`), () => save(B, `file://${at}/m`)]) {
+    assert.ok(['ERR_MANIFEST', 'ERR_CORRUPT', 'ERR_STORAGE'].includes((await rejection(verb())).code));
+    assert.deepEqual(contents(at), before);
+  }
+});
+
+test('a folder and a link to it are one place', async () => {
+  const at = folder();
+  await save(A, `file://${at}/m`);
+  fs.symlinkSync('m', `${at}/latest`);
+  const before = contents(`${at}/m`);
+  for (const verb of [copyModel, moveModel]) {
+    for (const [from, to] of [['m', 'latest'], ['latest', 'm'], ['latest/model.json', 'm']]) {
+      const { code, argument } = await rejection(verb(`file://${at}/${from}`, `file://${at}/${to}`));
+      assert.deepEqual([code, argument], ['ERR_INVALID_ARGUMENT', 'destination']);
+    }
+  }
+  assert.deepEqual(contents(`${at}/m`), before);
+});
+
 test('weights that neither a save nor who removes its model takes for its own are removed', async () => {
   const at = `${folder()}/m`;
   const url = `file://${at}`;
@@ -111,6 +139,13 @@ test('a move with `overwrite: false` that begins again replaces nobody; a save t
   const [from, to] = [`file://${at}/a`, `file://${at}/b`];
   await save(A, from);
   before('rename', (file) => file.endsWith('/a/model.json'), async () => { await save(C, to); await save(B, from); });
+  assert.equal((await rejection(moveModel(from, to, { overwrite: false }))).code, 'ERR_ALREADY_EXISTS');
+  assert.deepEqual([await which(from), await which(to)], ['B', 'C']);
+  await Promise.all([removeModel(to), save(A, from)]);
+  before('rename', (file) => file.endsWith('/a/model.json'), async () => {
+    await save(B, from);
+    before('open', (file, flags) => flags === 'wx' && file.includes('/b/weights.bin.'), () => save(C, to)); // while it is written again
+  });
   assert.equal((await rejection(moveModel(from, to, { overwrite: false }))).code, 'ERR_ALREADY_EXISTS');
   assert.deepEqual([await which(from), await which(to)], ['B', 'C']);
   await removeModel(to);
@@ -166,6 +201,29 @@ test('a save that slept for hours, and was swept away just as it committed, reje
   assert.equal(await which(url), 'A');
   assert.equal((await verify(url)).damage, undefined);
   assert.equal(Object.keys(contents(url.slice(7))).length, 2);
+});
+
+test('a save that slept for hours after its commit takes back nothing of who saved meanwhile, with hard links or without', async (t) => {
+  const linking = real.link;
+  for (const hasLinks of [true, false]) {
+    real.link = hasLinks ? linking : () => Promise.reject(failure('EPERM'));
+    const url = `file://${folder()}/m`;
+    await save(A, url);
+    const rename = real.rename;
+    real.rename = async (from, to) => {
+      await rename(from, to);
+      if (!to.endsWith('/m/model.json')) return;
+      real.rename = rename;
+      const now = Date.now() + 7200e3;
+      if (hasLinks) t.mock.method(Date, 'now', () => now);
+      await save(C, url);
+    };
+    await save(B, url); // it was there, and then it was replaced
+    t.mock.restoreAll();
+    assert.equal(await which(url), 'C');
+    assert.equal(Object.keys(contents(url.slice(7))).length, 2);
+  }
+  real.link = linking;
 });
 
 test('where a backslash is a letter of a name, it is one', { skip: process.platform === 'win32' }, async () => {

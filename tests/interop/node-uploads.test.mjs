@@ -176,3 +176,15 @@ test('whatever the shards: empty, one for all, larger than what is gathered; str
     assert.equal(await print(await load(url('cut-copy'))), await print(model));
   }
 });
+
+test('progress of a copy from what has its bytes at hand: `loaded` ends at `total`, and the fraction does not leap', async () => {
+  const { weightData, ...rest } = plain('m', 1, 6 * MB);
+  const source = { load: async () => ({ ...rest, weightData: new Blob([weightData]) }) };
+  for (const [to, options] of [[url('leap'), { files: true, shardBytes: MB }], [`${server.url}/upload/leap`, {}]]) {
+    const news = [];
+    await copyModel(source, to, { ...options, fetchFunc: async () => new Response('thanks'), onProgress: (fraction, { loaded, total }) => news.push([fraction, loaded, total]) });
+    const [before, last] = [news.at(-2) ?? [1], news.at(-1)];
+    assert.equal(last[1], last[2]);
+    assert.ok(before[0] > 0.9 && news.every(([, , total]) => total === last[2]), `${news}`);
+  }
+});

@@ -248,12 +248,13 @@ pub fn separators() -> &'static [char] {
     if js::get(&process, "platform") == "win32" { &['/', '\\'] } else { &['/'] }
 }
 
-/// The absolute path of a model's folder, in one spelling.
+/// The absolute path of a model's folder, in one spelling, and where links lead, as far as it is there.
 pub fn resolved(path: &str) -> Option<String> {
     let process = js::global("process").unwrap_or_default();
-    let module = host::call(&process, "getBuiltinModule", &[&"node:path".into()]).ok()?;
+    let module = |name: &str| host::call(&process, "getBuiltinModule", &[&name.into()]).ok();
     let path = path.strip_suffix("/model.json").unwrap_or(path);
-    js::text(&host::call(&module, "resolve", &[&path.into()]).ok()?)
+    let path = host::call(&module("node:path")?, "resolve", &[&path.into()]).ok()?;
+    js::text(&host::call(&module("node:fs")?, "realpathSync", &[&path]).unwrap_or(path))
 }
 
 /// The option of Node that makes parents.

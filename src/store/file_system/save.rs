@@ -156,7 +156,8 @@ impl Save<'_> {
                 Ok(None) => self.link(&shard.beside, file).await.is_ok(), // it was there just now
                 Err(_) => disk.stat(file).await.is_ok(),
             };
-            if !is_there {
+            // Who has replaced it since tidied up after it.
+            if !is_there && disk.stat(&json).await.ok() == ours {
                 return Err(self.take_back(&json, &written, cx).await);
             }
         }
