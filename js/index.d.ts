@@ -92,7 +92,8 @@ export interface ModelArtifactsInfo {
 /** A row of `listModels()`. */
 export interface ListedModel extends ModelArtifactsInfo {
   /**
-   * What is wrong with the entry, as far as a listing sees without reading the weights; a load checks everything.
+   * What is wrong with the entry, as far as a listing sees without reading the weights; `verify` reads everything. What else a model has may be
+   * sound, and load.
    * `removeModel` removes it all the same.
    */
   damage?: TfpersistError;
@@ -102,7 +103,7 @@ export interface ListedModel extends ModelArtifactsInfo {
 export interface SaveResult {
   /** Date and sizes of what was saved. */
   modelArtifactsInfo: ModelArtifactsInfo;
-  /** The server's answers, of saves by HTTP. */
+  /** The server's answers, of saves by HTTP; of those as `files` and to an object store the bodies are here already. */
   responses?: Response[];
   /** What the option `quantize` did, in all and by the names of the weights. */
   quantized?: Quantized & { weights: { [name: string]: Quantized & { dtype: QuantizedDType } } };
@@ -137,7 +138,7 @@ export interface ProgressDetail {
 export interface Options {
   /** Stops the work: what was begun is undone, then the promise rejects with `signal.reason`. */
   signal?: AbortSignal | null;
-  /** Fraction between 0 and 1, never falling; 1 is reported once, when the work is committed. */
+  /** Fraction between 0 and 1, never falling; 1 is reported once, when the work is committed. What it throws goes to the console. */
   onProgress?: (fraction: number, detail: ProgressDetail) => void;
 }
 
@@ -147,7 +148,11 @@ export type BareRequestInit = Pick<RequestInit,
 
 /** Options of everything that goes by HTTP. */
 export interface RequestOptions extends BareRequestInit {
-  /** For every request. A `body` in it is refused. Its `signal` counts when there is no other. */
+  /**
+   * For every request. A `body` in it is refused, and what stands beside it, too. Its `signal` counts when there is no other. The `method` is that of
+   * a save; a load asks with GET, or with POST where that is given. A copy from one server to another has none for both: give each its own, as
+   * `copyModel(browserHTTPRequest(from, { headers }), browserHTTPRequest(to, { method: 'PUT' }))`.
+   */
   requestInit?: RequestInit;
   /** Instead of the global `fetch`. Weights are asked for with a third argument, `{ isBinary: true }`. */
   fetchFunc?: Function;
@@ -155,7 +160,7 @@ export interface RequestOptions extends BareRequestInit {
   concurrency?: number;
   /**
    * How often a file is tried again after a failure that may pass: the network, 408, 425, 429, 5xx. Default 3, and 0 for a save in
-   * one request. Waits 0.25 s, 0.5 s, 1 s and so on up to 8 s between tries, up to half of it less, or what Retry-After says: with 3 that
+   * one request. Waits 0.25 s, 0.5 s, 1 s and so on up to 8 s between tries, up to half of it less, or what Retry-After says, a minute at most: with 3 that
    * is 0.9 to 1.75 s in all, with 8 it is 16 to 32 s. What has come already is kept and gone on from where the server gives an ETag or Last-Modified and takes Range.
    */
   retries?: number;
@@ -257,7 +262,8 @@ export interface LoadOptions extends Options, RequestOptions {
 }
 
 /** Where a model can go: `scheme://path`, or a handler. One that was made here gets the options of the call beside its own, and the
- * weights as they come. */
+ * weights as they come: what both name is the call's, signals and listeners of both are heard, and options of requests (`method`, `headers`,
+ * ...) stand in one of them. */
 export type Target = string | IOHandler;
 /** Files that a person picked or dropped, a folder, or one zip. */
 export type Files =
@@ -289,7 +295,8 @@ export interface FileProblem {
   received?: number;
 }
 
-/** What every verb rejects with, except an abort, which rejects with the signal's own reason. */
+/** What every verb rejects with, except an abort, which rejects with the signal's own reason, and what your own functions (streams, handlers,
+ * `sign`, `quantize`) and TF.js throw, which comes as it is. */
 export interface TfpersistError extends Error {
   code: ErrorCode;
   /** The host's own exception, where there is one. */
@@ -357,7 +364,8 @@ export default function init(source?: InitSource | Promise<InitSource>
 
 /**
  * Saves a model and resolves when it is committed: the path then shows the new model, and after any failure the old one.
- * @param model a `tf.LayersModel`, a `tf.GraphModel`, or ModelArtifacts. It is not changed.
+ * @param model a `tf.LayersModel`, a `tf.GraphModel`, or ModelArtifacts. It is not changed, and neither may its buffers be before this settles: they
+ *   are not copied. Weights without `weightSpecs` are refused, and specs without weights.
  * @param target `localstorage://path`, `indexeddb://path`, `downloads://name`, `http(s)://...`, in Node `file://folder`, a registered
  *   scheme, or an IOHandler.
  * @throws TfpersistError ERR_QUOTA_EXCEEDED, ERR_INVALID_URL, ERR_UNKNOWN_SCHEME, ERR_MANIFEST, ERR_SIZE_MISMATCH, ERR_HTTP_STATUS,
@@ -368,7 +376,7 @@ export default function init(source?: InitSource | Promise<InitSource>
 export function save(model: SavableModel | ArtifactsToSave, target: Target, options?: SaveOptions & QuantizeOptions): Promise<SaveResult>;
 
 /**
- * Loads a model as ModelArtifacts. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.
+ * Loads a model as ModelArtifacts. Of files, a model JSON alone will do: it gives all but `weightData`, which `save` then misses. Its parts and sizes are checked, in Local Storage a checksum, too: a torn or cut one is an error, never wrong weights.
  * @throws TfpersistError ERR_NOT_FOUND, ERR_CORRUPT, ERR_HTTP_STATUS, ERR_NETWORK, ERR_MANIFEST, ERR_SIZE_MISMATCH, ...
  * @example const artifacts = await load('indexeddb://my-model');
  * @example const artifacts = await load('https://host/model.json', { cache: 'indexeddb://my-model' });
@@ -378,7 +386,7 @@ export function load(source: Source, options?: LoadOptions): Promise<ModelArtifa
 
 /**
  * Loads a model into TF.js: `tf.loadGraphModel` or `tf.loadLayersModel`, chosen by the artifacts.
- * Weights that the model JSON names must be there: of files, a JSON alone will do for `load` only.
+ * Weights that the model JSON names must be there. What was saved with `trainableOnly` takes `{ strict: false }`.
  * @param tf the TF.js namespace.
  * @example const model = await loadModel(tf, 'indexeddb://my-model');
  */
@@ -405,7 +413,7 @@ export interface ListOptions extends Options {
 export function listModels(options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 /**
  * The models whose URL begins with `prefix`.
- * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json; without a prefix no folder is listed.
+ * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json, also behind links; without a prefix no folder is listed.
  * @example await listModels('file:///models');
  */
 export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;

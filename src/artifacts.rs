@@ -42,7 +42,11 @@ impl Model {
     pub fn from_artifacts(artifacts: &JsValue) -> Result<Self> {
         let has = |part: &&str| js::get_some(artifacts, part).is_some();
         if !["modelTopology", "weightSpecs", "weightData", "getWeightStream"].iter().any(has) {
-            return Err(Error::argument("model", "it must be a model with save(), or ModelArtifacts").into());
+            return Err(Error::argument(
+                "model",
+                "it must be a model with save(), or ModelArtifacts; a promise of one is awaited first",
+            )
+            .into());
         }
         let artifacts = artifacts.unchecked_ref::<Object>();
         Self::new(Header::of(artifacts)?, Weights::of(artifacts)?)

@@ -28,7 +28,7 @@ pub async fn open(source: &Route, cx: &Context) -> Result<Model> {
     let Route::Transfer(Transfer::Http(http)) = source else {
         return Err(Error::argument("options.cache", "only models that come from a server are cached").into());
     };
-    let (store, path) = Route::to_store(&cache, cx)?;
+    let (store, path) = Route::to_store(&cache, "options.cache", cx)?;
     if matches!(store.scheme(), "localstorage" | "file") {
         let why = "it keeps only the fields that TF.js knows; use indexeddb://".to_owned();
         return Err(Error::NotSupported { operation: "be a cache", scheme: store.scheme().to_owned(), why }.into());

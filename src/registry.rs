@@ -166,6 +166,11 @@ impl AnyStore {
         matches!(self, Self::IndexedDb(_))
     }
 
+    /// Whether it is a caller's, which tells dates of its own.
+    pub fn dates_itself(&self) -> bool {
+        matches!(self, Self::Custom(_))
+    }
+
     /// Whether it takes weights a piece at a time.
     #[cfg(feature = "sharded")]
     pub fn takes_pieces(&self) -> bool {
@@ -201,14 +206,18 @@ pub fn prefix(text: &JsValue) -> Result<(AnyStore, String)> {
     let url = ModelUrl::parse(&js::text(text).unwrap_or_default())?;
     let store = find_store(&url.scheme);
     let none = || {
-        if url.scheme != "file" && TRANSFERS.contains(&&*url.scheme) { nothing_stays() } else { unknown(url.scheme) }
+        if url.scheme != "file" && TRANSFERS.contains(&&*url.scheme) {
+            nothing_stays("url")
+        } else {
+            unknown(url.scheme)
+        }
     };
     Ok((store.ok_or_else(none)?, url.path))
 }
 
 /// That it is no place where models stay.
-pub fn nothing_stays() -> Error {
-    Error::argument("url", "it must be the URL of a stored model")
+pub fn nothing_stays(argument: &str) -> Error {
+    Error::argument(argument, "it must be the URL of a stored model, such as \"indexeddb://my-model\"")
 }
 
 /// That nothing answers to this scheme, at least here.

@@ -69,16 +69,20 @@ impl Route {
     ///
     /// # Errors
     /// As [`Route::to_save`].
-    pub fn to_store(url: &JsValue, cx: &Context) -> Result<(AnyStore, String)> {
-        match Self::of_url(url, "url", &[], cx)? {
-            Route::Stored(store, path) => Ok((store, path)),
-            _ => Err(registry::nothing_stays().into()),
+    pub fn to_store(url: &JsValue, argument: &str, cx: &Context) -> Result<(AnyStore, String)> {
+        match Self::of_text(url, cx) {
+            Ok(Route::Stored(store, path)) => Ok((store, path)),
+            Err(failure) if url.is_string() => Err(failure),
+            _ => Err(registry::nothing_stays(argument).into()),
         }
     }
 
     fn of_url(value: &JsValue, argument: &str, answers: &[JsValue], cx: &Context) -> Result<Self> {
         if !value.is_string() && answers.is_empty() {
-            let why = "it must be a URL such as \"indexeddb://my-model\", or an IOHandler";
+            let why = match argument {
+                "source" => "it must be a URL such as \"indexeddb://my-model\", an IOHandler, files or ModelArtifacts",
+                _ => "it must be a URL such as \"indexeddb://my-model\", or an IOHandler",
+            };
             return Err(Error::argument(argument, why).into());
         }
         let store = js::text(value).and_then(|text| find_store(&ModelUrl::parse(&text).ok()?.scheme));

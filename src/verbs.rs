@@ -224,7 +224,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
 /// `removeModel(url, options)`.
 pub async fn remove_model(url: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let (store, path) = Route::to_store(url, &cx)?;
+    let (store, path) = Route::to_store(url, "url", &cx)?;
     let removed = store.remove(&path, Which::Any, &cx).await?;
     let entry = removed.ok_or_else(|| Error::NotFound { url: store.url(&path) })?;
     cx.finish();

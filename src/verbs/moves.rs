@@ -14,7 +14,8 @@ use crate::store::{Store, Which};
 /// `moveModel(source, destination, options)`.
 pub async fn move_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let ((source, from), (destination, to)) = (Route::to_store(source, &cx)?, Route::to_store(destination, &cx)?);
+    let (source, from) = Route::to_store(source, "source", &cx)?;
+    let (destination, to) = Route::to_store(destination, "destination", &cx)?;
     cx.refuse_save_config()?;
     Route::Stored(destination.clone(), to.clone()).check_options(None, &cx)?;
     let is_same_store = source.scheme() == destination.scheme();
@@ -61,7 +62,7 @@ async fn move_between(source: Place<'_>, destination: Place<'_>, cx: &Context) -
         let is_unchanged = digest(source, &quiet).await?.0 == original;
         if is_unchanged && copied != original {
             if saved == of {
-                let is_ours = copied_at.is_none_or(|at| at == info.saved);
+                let is_ours = destination.0.dates_itself() || copied_at.is_none_or(|at| at == info.saved);
                 return Err(if is_ours { loses(source, destination) } else { replaced(source, destination) }.into());
             }
             continue; // somebody saved to the source before it was opened

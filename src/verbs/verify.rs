@@ -38,7 +38,7 @@ pub(super) async fn check_all(rows: Vec<(AnyStore, Entry)>, cx: &Context) -> Res
 /// `verify(url, options)`: the row of a listing, after everything that is stored has been read and checked.
 pub async fn verify(url: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::new(options)?;
-    let (store, path) = Route::to_store(url, &cx)?;
+    let (store, path) = Route::to_store(url, "url", &cx)?;
     cx.is_thorough.set(true);
     let row = checked(&store, &path, &cx).await?.ok_or_else(|| Error::NotFound { url: store.url(&path) })?;
     cx.finish();
