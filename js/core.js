@@ -121,8 +121,8 @@ const parent = Object.getPrototypeOf;
 const isPlain = (options) => options == null || parent(options) === null || parent(parent(options)) === null;
 
 const OF_REQUESTS = ['requestInit', 'fetchFunc', 'method', 'headers', 'credentials', 'mode', 'redirect', 'referrer', 'referrerPolicy', 'integrity', 'keepalive'];
-/** Options that the source of a copy does not look at. */
-const OF_TARGETS = ['files', 'shardBytes', 'fieldNames', 'overwrite', 'durability', 'layout', 'quantize', 'signal', 'onProgress'];
+/** Options that the source of a copy does not look at, or that do no harm there. */
+const OF_BOTH = ['files', 'shardBytes', 'fieldNames', 'overwrite', 'durability', 'layout', 'quantize', 'signal', 'onProgress', 'concurrency', 'retries'];
 const given = (options) => Object.keys(options ?? {}).filter((key) => options[key] !== undefined);
 const ofRequests = (options) => given(options).find((key) => OF_REQUESTS.includes(key));
 /** Whether what comes from there comes with options of its own. */
@@ -144,7 +144,7 @@ const saver = (run, isCopy) => async (source, target, options) => {
     const { where, options: ofHandler, save } = meant.get(handler);
     const own = ofHandler();
     // What is meant for the one end is none of the other's business.
-    const isMixed = isCopy && !isStore(source) && given(own).some((key) => !OF_TARGETS.includes(key));
+    const isMixed = isCopy && !isStore(source) && given(own).some((key) => !OF_BOTH.includes(key));
     return handler.save === save && isPlain(own) && isPlain(options) && !isMixed && [where, together(own, options), ofRequests(own)];
   }, target);
   if (!route) return run(source, target, options);

@@ -177,7 +177,7 @@ export interface SaveOptions extends Options, RequestOptions {
   includeOptimizer?: boolean;
   /**
    * `'strict'`: resolve only when the bytes are on the disk. Default: as the engine does, and strict for models in shards, where what a relaxed save has
-   * written is then written again. Local Storage cannot.
+   * written is then written again. Local Storage cannot; of a server, a download and `memory://` it says nothing.
    * `'relaxed'` is quicker, and as safe unless the whole machine loses power.
    */
   durability?: 'default' | 'strict' | 'relaxed';
