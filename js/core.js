@@ -120,37 +120,47 @@ const standsFor = (handler, where, options) => {
 const parent = Object.getPrototypeOf;
 const isPlain = (options) => options == null || parent(options) === null || parent(parent(options)) === null;
 
-const OF_REQUESTS = ['requestInit', 'fetchFunc', 'method', 'headers', 'credentials', 'mode', 'redirect', 'referrer', 'referrerPolicy', 'integrity', 'keepalive'];
+const OF_REQUESTS = ['requestInit', 'method', 'headers', 'credentials', 'mode', 'redirect', 'referrer', 'referrerPolicy', 'integrity', 'keepalive'];
 /** Options that the source of a copy does not look at, or that do no harm there. */
-const OF_BOTH = ['files', 'shardBytes', 'fieldNames', 'overwrite', 'durability', 'layout', 'quantize', 'signal', 'onProgress', 'concurrency', 'retries'];
-const given = (options) => Object.keys(options ?? {}).filter((key) => options[key] !== undefined);
+const OF_BOTH = ['files', 'shardBytes', 'fieldNames', 'zip', 'overwrite', 'durability', 'layout', 'quantize', 'signal', 'onProgress', 'concurrency', 'retries'];
+const given = (options) => Object.keys(options ?? {}).filter((key) => options[key] != null);
 const ofRequests = (options) => given(options).find((key) => OF_REQUESTS.includes(key));
-/** Whether what comes from there comes with options of its own. */
-const isStore = (url) => [...known(), 'file'].includes(schemeOf(url));
+/** Whether options of a copy may go with requests for its source: a server, or what a router knows. */
+const asks = (source) => typeof source === 'string' && ![...known(), 'file'].includes(schemeOf(source));
 
 /** The options of a handler and of a call, as one. */
 function together(own, options) {
   const both = { ...own };
   for (const key of given(options)) both[key] = options[key];
-  if (own?.signal && options?.signal) both.signal = AbortSignal.any([own.signal, options.signal]);
-  const listeners = [own, options].map((of) => of?.onProgress).filter((listener) => typeof listener === 'function');
-  if (listeners[1]) both.onProgress = (...news) => listeners.forEach((listener) => listener(...news));
+  const all = (read) => [own, options].map(read).filter(Boolean);
+  const signals = all((of) => of?.signal ?? of?.requestInit?.signal);
+  if (signals[1]) both.signal = AbortSignal.any(signals);
+  const listeners = all((of) => of?.onProgress);
+  const tell = (listener, news) => { try { listener(...news); } catch (error) { console.error(error); } };
+  if (listeners.every((listener) => typeof listener === 'function') && listeners[1]) both.onProgress = (...news) => listeners.forEach((listener) => tell(listener, news));
   return both;
 }
 
+/** Where a call goes whose target is a handler of ours, and with which options: nothing, if it is none. */
+const routed = (source, handler, options, isCopy) => {
+  const { where, options: ofHandler, save } = meant.get(handler);
+  const own = ofHandler();
+  if (handler.save !== save || !isPlain(own) || !isPlain(options)) return undefined;
+  const both = together(own, options);
+  const isHarmless = given(own).every((key) => OF_BOTH.includes(key));
+  if (!isCopy || !asks(source) || isHarmless) return { to: where, both, twice: ofRequests(own) && ofRequests(options) };
+  // What is meant for the one server is none of the other's business.
+  const server = where.http || where.sign ? where : /^https?:/i.test(where) && { http: where };
+  const { signal, onProgress } = both;
+  if (server) return { to: { ...server, ofTarget: both }, both: { ...options, signal, onProgress } };
+  return { to: where, both: together(Object.fromEntries(OF_BOTH.map((key) => [key, own[key]])), options) };
+};
+
 /** A verb that saves: what goes to a handler of ours goes where that would send it, a piece at a time: as ModelArtifacts it would be whole. */
 const saver = (run, isCopy) => async (source, target, options) => {
-  const route = look((handler) => {
-    const { where, options: ofHandler, save } = meant.get(handler);
-    const own = ofHandler();
-    // What is meant for the one end is none of the other's business.
-    const isMixed = isCopy && !isStore(source) && given(own).some((key) => !OF_BOTH.includes(key));
-    return handler.save === save && isPlain(own) && isPlain(options) && !isMixed && [where, together(own, options), ofRequests(own)];
-  }, target);
-  if (!route) return run(source, target, options);
-  const twice = route.pop() && ofRequests(options);
+  const { to = target, both = options, twice } = look((handler) => routed(source, handler, options, isCopy), target) ?? {};
   check(!twice, `options.${twice}`, 'what is asked of a server is given to the handler already');
-  return run(source, ...route);
+  return run(source, to, both);
 };
 
 export const save = saver(verb('save'));
@@ -174,7 +184,7 @@ const without = (options, ...names) => (typeof options === 'object' && look((giv
 
 export const handler = (where, options) => {
   const picked = look(pick, where);
-  const toSave = () => without(options, 'verify', 'stream', 'joined');
+  const toSave = () => without(options, 'verify', 'stream', 'joined', 'cache');
   return standsFor({
     save: (artifacts) => save(artifacts, where, toSave()),
     load: () => loadForTf(picked ?? where, without(options, 'quantize')),

@@ -94,7 +94,7 @@ export interface ListedModel extends ModelArtifactsInfo {
   /**
    * What is wrong with the entry, as far as a listing sees without reading the weights; `verify` reads everything. What else a model has may be
    * sound, and load.
-   * `removeModel` removes it all the same.
+   * `removeModel` removes it all the same, unless its model.json is no file.
    */
   damage?: TfpersistError;
 }
@@ -103,7 +103,7 @@ export interface ListedModel extends ModelArtifactsInfo {
 export interface SaveResult {
   /** Date and sizes of what was saved. */
   modelArtifactsInfo: ModelArtifactsInfo;
-  /** The server's answers, of saves by HTTP; of those as `files` and to an object store the bodies are here already. */
+  /** The server's answers, of saves by HTTP. */
   responses?: Response[];
   /** What the option `quantize` did, in all and by the names of the weights. */
   quantized?: Quantized & { weights: { [name: string]: Quantized & { dtype: QuantizedDType } } };
@@ -413,7 +413,7 @@ export interface ListOptions extends Options {
 export function listModels(options?: ListOptions): Promise<{ [url: string]: ListedModel }>;
 /**
  * The models whose URL begins with `prefix`.
- * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json, also behind links; without a prefix no folder is listed.
+ * @param prefix a store, `indexeddb://`, or more: `indexeddb://cats/`. In Node a folder: `file:///models` and all folders below it that hold a model.json, also behind links (what is behind two links, once); without a prefix no folder is listed.
  * @example await listModels('file:///models');
  */
 export function listModels(prefix: string, options?: ListOptions): Promise<{ [url: string]: ListedModel }>;

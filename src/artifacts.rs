@@ -214,6 +214,9 @@ impl Model {
     #[cfg(feature = "sharded")]
     pub fn into_streamed(mut self, cx: &Context) -> Result<Object> {
         let artifacts = self.header.with_weights(None);
+        if matches!(self.weights, Weights::None) {
+            return Ok(artifacts);
+        }
         let expected = self.byte_length().filter(|_| !self.weights.is_here());
         let weights = core::mem::replace(&mut self.weights, Weights::None);
         js::set(&artifacts, "getWeightStream", &weights::stream::opener(weights, expected, cx.unseen()));

@@ -8,6 +8,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
+#[cfg(feature = "node")]
+use crate::host;
 use crate::js::{self, Failure, Result};
 use crate::progress::Progress;
 
@@ -95,7 +97,27 @@ impl Context {
             options,
         };
         context.check()?;
+        #[cfg(feature = "node")]
+        context.expect_many_waits();
         Ok(context)
+    }
+
+    /// Each wait of a call listens to its signal, and Node takes more than ten listeners for a leak, and warns.
+    #[cfg(feature = "node")]
+    fn expect_many_waits(&self) {
+        let Some(signal) = &self.signal else { return };
+        let events = js::global("process").map(|node| host::call(&node, "getBuiltinModule", &[&"node:events".into()]));
+        if let Some(Ok(events)) = events {
+            let _ = host::call(&events, "setMaxListeners", &[&0.into(), signal]);
+        }
+    }
+
+    /// The same call with the options of its target, where those are not the source's, too.
+    ///
+    /// # Errors
+    /// As [`Context::new`].
+    pub fn to_target(&self, options: &JsValue, more: &[&str]) -> Result<Self> {
+        Ok(Self { progress: self.progress.clone(), ..Self::with(options, more)? })
     }
 
     /// Stops here when the caller has aborted.

@@ -161,7 +161,8 @@ impl Route {
         matches!(self, Route::Transfer(_))
     }
 
-    fn is_server(&self) -> bool {
+    /// Whether it is a server, or an object store.
+    pub fn is_server(&self) -> bool {
         #[cfg(feature = "transfers")]
         let is_server = matches!(self, Route::Transfer(Transfer::Http(_) | Transfer::Signed(_)));
         #[cfg(not(feature = "transfers"))]
@@ -177,11 +178,6 @@ impl Route {
         let why = match self {
             Route::Stored(..) => "a store does not look at it",
             Route::Handler(_) => "give it to the handler: this save does not look at it",
-            // One server's headers, and the method of an upload, are none of the other's business.
-            Route::Transfer(_) if source.is_some_and(|source| source.is_server() && self.is_server()) => {
-                let why = "source and destination are servers: give each its own, by browserHTTPRequest(url, options)";
-                return cx.refuse(&["requestInit"], why);
-            }
             Route::Transfer(_) | Route::Artifacts(_) => return Ok(()),
         };
         cx.refuse_these(&["fieldNames", "files", "zip"], why)?;

@@ -190,17 +190,25 @@ async fn listed(stores: &[AnyStore], prefix: &str, cx: &Context) -> Result<Vec<(
 /// `copyModel(source, destination, options)`.
 pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsValue) -> Result<JsValue> {
     let cx = Context::with(options, &[OPTION])?;
-    let quantize = Quantize::of(&cx)?;
+    let of_target = js::get_some(destination, "ofTarget").map(|own| cx.to_target(&own, &[OPTION])).transpose()?;
+    let to = of_target.as_ref().unwrap_or(&cx);
+    let quantize = Quantize::of(to)?;
     if cx.text("cache").is_some() {
         return Err(Error::argument("options.cache", "a copy is one already").into());
     }
     cx.needs_weights.set(true);
-    let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, &cx)?);
+    let may_ask = source.is_string();
+    let (source, destination) = (Route::to_load(source, &cx)?, Route::to_save(destination, to)?);
     if source.is_same(&destination) {
         return Err(Error::argument("destination", "it is the source itself").into());
     }
-    cx.refuse_save_config()?;
-    destination.check_options(Some(&source), &cx)?;
+    to.refuse_save_config()?;
+    destination.check_options(Some(&source), to)?;
+    // One server's headers, and the method of an upload, are none of the other's business; a router hands them on as well.
+    if destination.is_server() && (source.is_server() || may_ask && matches!(source, Route::Handler(_))) {
+        let why = "source and destination are servers: give each its own, by browserHTTPRequest(url, options)";
+        cx.refuse(&["requestInit"], why)?;
+    }
     #[cfg(feature = "sharded")]
     if let (Route::Stored(store, from), Route::Stored(other, to)) = (&source, &destination)
         && store.scheme() == other.scheme()
@@ -217,7 +225,7 @@ pub async fn copy_model(source: &JsValue, destination: &JsValue, options: &JsVal
     if destination.writes_after_all() {
         cx.expect_twice();
     }
-    let saved = put(&destination, source.open(&cx).await?, quantize, &cx).await?;
+    let saved = put(&destination, source.open(&cx).await?, quantize, to).await?;
     Ok(info_of(&saved))
 }
 

@@ -1,7 +1,7 @@
 //! `http(s)://`: a model to a server, in one multipart request as TF.js sends it, or as files of their own.
 
 use futures_util::future::try_join;
-use js_sys::{Array, Object, Reflect};
+use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::http::Http;
@@ -15,6 +15,9 @@ use crate::model_files::{Coming, ModelFile, ModelFiles, Naming, converter_name};
 use crate::parallel;
 use crate::shard::{self, base_name};
 use crate::url::JsonUrl;
+
+/// Milliseconds that an answer may take, after its status, to say all.
+const PATIENCE: u32 = 5_000;
 
 /// Bytes that the digest of a shard, and a dot, will add to its name, and so to the model JSON.
 const DIGEST: u64 = 17;
@@ -89,23 +92,24 @@ async fn put_files(
         Some(_) => cx.expect(Some(bytes)),
         None => cx.expect_last(bytes),
     }
-    let send_file = async |_, file: &Leaving| {
+    let send_file = async |file: &Leaving| {
         let (url, init) = place(&file.name, file.bytes).await?;
-        let response = read(send(&requests, &url, "PUT", &file.blob, &init).await?, cx).await?;
+        let response = send(&requests, &url, "PUT", &file.blob, &init).await?;
         cx.advance_whole(&file.name, file.bytes, "write");
         Ok::<_, Failure>(response)
     };
+    let send_shard = async |_, file: &Leaving| read(send_file(file).await?, cx).await;
     let mut queue = Queue { shards: core::mem::take(&mut files.shards).into_iter(), coming, lanes, names: Vec::new() };
     let mut responses = Vec::new();
     let mut leaving = queue.next(cx).await?;
     while !leaving.is_empty() {
         // The next ones are read while these are sent.
-        let (sent, next) = try_join(parallel::map(&leaving, lanes, send_file), queue.next(cx)).await?;
+        let (sent, next) = try_join(parallel::map(&leaving, lanes, send_shard), queue.next(cx)).await?;
         responses.extend(sent);
         leaving = next;
     }
     files.write_json(&queue.names)?;
-    responses.push(send_file(0, &Leaving::of(&files.json)?).await?);
+    responses.push(send_file(&Leaving::of(&files.json)?).await?);
     requests.keep();
     Ok(answered(&files, responses))
 }
@@ -183,19 +187,24 @@ async fn send(requests: &Requests, url: &str, method: &str, body: &JsValue, own:
 /// The same answer with its body at hand. Until somebody has read it, engines keep what the request has sent: Node all, and Chromium up to
 /// 500 MiB, after which every request fails. What cannot be read stays as it is.
 async fn read(response: JsValue, cx: &Context) -> Result<JsValue> {
-    let Ok(body) = cx.settled(host::call(&response, "arrayBuffer", &[])).await else {
-        return cx.check().map(|()| response);
-    };
-    // A status without a body takes none.
-    let body = if js::get(&body, "byteLength") == 0 { JsValue::NULL } else { body };
-    let init = Object::new();
-    for key in ["status", "statusText", "headers"] {
-        js::set(&init, key, &js::get(&response, key));
+    if js::global("Response").is_none_or(|kind| js::get(&response, "constructor") != kind) {
+        return Ok(response); // a `fetchFunc`'s own
     }
+    let alarm = host::Alarm::new(PATIENCE);
+    let body = host::call(&response, "arrayBuffer", &[]).map_err(js::thrown)?;
+    let read = Promise::race(&Array::of2(&alarm.rings, &body));
+    let Ok(body) = cx.settled(Ok(read.into())).await else { return cx.check().map(|()| response) };
+    if body.is_undefined() {
+        return Ok(response);
+    }
+    let init = Object::new();
+    js::set(&init, "headers", &js::get(&response, "headers"));
     let Ok(read) = host::construct("Response", &[&body, &init]) else { return Ok(response) };
-    let url = Object::new();
-    js::set(&url, "value", &js::get(&response, "url"));
-    let _ = Reflect::define_property(read.unchecked_ref::<Object>(), &"url".into(), &url); // nothing forbids it
+    for key in ["status", "statusText", "url"] {
+        let property = Object::new();
+        js::set(&property, "value", &js::get(&response, key));
+        let _ = Reflect::define_property(read.unchecked_ref::<Object>(), &key.into(), &property); // nothing forbids it
+    }
     Ok(read)
 }
 

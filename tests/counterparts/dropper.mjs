@@ -130,7 +130,9 @@ export function startDropper(files = new Map()) {
     response.on('close', () => Object.assign(row, { bytes: request.socket.bytesWritten - atStart, ended: true, whole: response.writableFinished }));
     if (request.method === 'OPTIONS') return response.writeHead(204, CORS).end();
     if (request.method === 'PUT') {
-      const body = Buffer.concat(await request.toArray());
+      const pieces = await request.toArray().catch(() => null);
+      if (!pieces) return undefined; // it was aborted
+      const body = Buffer.concat(pieces);
       if (row.search.includes('sig=bad')) return send(response, { status: 403, body: Buffer.from('the signature does not match'), headers: {} }, {});
       const left = [...failures].find(([part, times]) => name.includes(part) && times > 0);
       if (left) {

@@ -62,7 +62,7 @@ async function attempts({ url, isLarge }) {
   }
   globalThis.ArrayBuffer = RealBuffer;
   return {
-    rows, largest, wasm: wasm.memory.buffer.byteLength, stored: Object.keys(await listModels()), polluted: Object.getOwnPropertyNames(Object.prototype).sort().join() !== own || 'polluted' in {},
+    rows, largest, wasm: Object.values(wasm).find((part) => part instanceof WebAssembly.Memory).buffer.byteLength, stored: Object.keys(await listModels()), polluted: Object.getOwnPropertyNames(Object.prototype).sort().join() !== own || 'polluted' in {},
     good: (await load(url.replace('case/', 'good/'), { joined: true })).weightData.byteLength,
   };
 }

@@ -182,17 +182,16 @@ test('the option `layout`, and what is chosen without it', { timeout: PATIENCE }
       const row = (await listModels('indexeddb://'))[`indexeddb://${name}`];
       out.chosen[name] = error ? error.code : [value.modelArtifactsInfo.layout ?? 'tfjs', row.layout ?? 'tfjs', row.weightDataBytes];
     };
-    const noSpecs = ({ weightSpecs, ...rest }) => rest;
-    const strings = { ...T.streamed(small), weightSpecs: [{ name: 's', shape: [1], dtype: 'string' }, { name: 'f', shape: [0], dtype: 'float32' }] };
     const text = new Uint8Array(4000);
     new DataView(text.buffer).setUint32(0, 3996, true);
+    const weightSpecs = [{ name: 's', shape: [1], dtype: 'string' }, { name: 'f', shape: [0], dtype: 'float32' }];
+    const strings = { ...T.streamed({ ...small, weightData: text.buffer }), weightSpecs }; // only the bytes tell how many there are
     await chosen('small', small);
     await chosen('auto', small, { layout: 'auto' });
     await chosen('undefined', small, { layout: undefined });
     await chosen('a stream with specs', T.streamed(small));
-    await chosen('a stream of unknown length', T.streamed(noSpecs(small)));
-    await chosen('a stream of strings', { ...T.streamed({ ...small, weightData: text.buffer }), weightSpecs: strings.weightSpecs });
-    await chosen('a stream as a record', T.streamed(noSpecs(small)), { layout: 'tfjs' });
+    await chosen('a stream of unknown length', strings);
+    await chosen('a stream as a record', strings, { layout: 'tfjs' });
     const limit = T.plain('limit', 2, 2 ** 26);
     await chosen('64 MiB', limit);
     await chosen('64 MiB in shards', limit, { layout: 'sharded' });
@@ -208,7 +207,7 @@ test('the option `layout`, and what is chosen without it', { timeout: PATIENCE }
   const both = (layout, bytes) => [layout, layout, bytes];
   assert.deepEqual(result.chosen, {
     small: both('tfjs', 4000), auto: both('tfjs', 4000), undefined: both('tfjs', 4000), 'a stream with specs': both('tfjs', 4000),
-    'a stream of unknown length': both('sharded', 4000), 'a stream of strings': both('sharded', 4000), 'a stream as a record': both('tfjs', 4000),
+    'a stream of unknown length': both('sharded', 4000), 'a stream as a record': both('tfjs', 4000),
     '64 MiB': both('tfjs', 2 ** 26), '64 MiB in shards': both('sharded', 2 ** 26),
     '65 MiB': both('sharded', 65 * 2 ** 20), '65 MiB as a record': both('tfjs', 65 * 2 ** 20),
   });

@@ -8,7 +8,7 @@ import { plain, print } from '../lib/artifacts.mjs';
 import { publishPlain } from '../lib/published.mjs';
 import * as tfpersist from '../../pkg/node.js';
 
-const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, save, listModels, withSaveHandler } = tfpersist;
+const { browserFiles, browserHTTPRequest, copyModel, handler, load, loadModel, moveModel, objectStore, registerLoadRouter, save, listModels, withSaveHandler } = tfpersist;
 const refusal = (promise) => promise.then(() => assert.fail('it was accepted'), (error) => error);
 
 test('a model JSON without the weights that it names: load gives the topology and the specs, nothing else takes it for a model', async () => {
@@ -17,8 +17,8 @@ test('a model JSON without the weights that it names: load gives the topology an
   const modelJSON = JSON.parse(json);
   await save(plain('good', 1, 400), 'memory://good');
   for (const source of [[file], { modelJSON }]) {
-    const { modelTopology, weightData, weightSpecs, ...rest } = await load(source);
-    assert.ok(modelTopology && weightData === undefined);
+    const { modelTopology, weightData, weightSpecs, ...rest } = await load(source, { stream: source.length === 1 });
+    assert.ok(modelTopology && weightData === undefined && !rest.getWeightStream);
     assert.deepEqual(weightSpecs, modelJSON.weightsManifest.flatMap(({ weights }) => weights));
     for (const verb of [(model) => save(model, 'memory://good'), (model) => handler('memory://good').save(model), (model) => copyModel(model, 'memory://good')]) {
       const { code, expected, received } = await refusal(verb({ ...rest, modelTopology, weightSpecs }));
@@ -155,7 +155,7 @@ test('options beside a handler of ours are those of where it goes; a handler tha
   assert.deepEqual([seen, await print(await load('memory://changed'))], [1, await print(model)]);
 });
 
-test('what is given to a handler and to the call: both signals and listeners are heard, options of requests are refused', async () => {
+test('what is given to a handler and to the call: both signals and listeners are heard, options of requests are refused', async (t) => {
   const model = plain('m', 1, 400);
   const unasked = { fetchFunc: () => assert.fail('it was asked') };
   const url = 'http://127.0.0.1:9/';
@@ -178,8 +178,14 @@ test('what is given to a handler and to the call: both signals and listeners are
   // What is undefined is not given.
   await save(model, 'memory://kept');
   assert.equal((await refusal(save(model, handler('memory://kept', { overwrite: false }), { overwrite: undefined }))).code, 'ERR_ALREADY_EXISTS');
+  for (const own of [{ signal: AbortSignal.abort(reason) }, { requestInit: { signal: AbortSignal.abort(reason) } }]) {
+    for (const call of [{ signal: null }, { signal: new AbortController().signal }]) {
+      assert.equal(await refusal(save(model, browserHTTPRequest(url, { ...unasked, ...own }), call)), reason);
+    }
+  }
   const heard = { handler: [], call: [] };
-  const listened = browserHTTPRequest(url, { fetchFunc: async () => new Response(''), onProgress: (part) => heard.handler.push(part) });
+  const listened = browserHTTPRequest(url, { fetchFunc: async () => new Response(''), onProgress: (part) => { heard.handler.push(part); throw new Error('of a listener'); } });
+  t.mock.method(console, 'error', () => {});
   await save(model, listened, { onProgress: (part) => heard.call.push(part) });
   assert.deepEqual([heard.handler.at(-1), heard.call.at(-1)], [1, 1]);
 });
@@ -205,6 +211,8 @@ test('what is meant for one server does not go to another one, and a load replac
   assert.deepEqual(seen, []);
   await copyModel(from, browserHTTPRequest(to, { headers: secret, method: 'POST', weightPathPrefix: 'http://b/', cache: 'memory://c', fetchFunc }), { fetchFunc, headers: undefined });
   await copyModel(browserHTTPRequest(from, { headers: { authorization: 'for a' }, fetchFunc }), to, { headers: secret, fetchFunc });
+  registerLoadRouter((name, options) => (`${name}`.startsWith('routed://') ? browserHTTPRequest(from, { ...options, fetchFunc }) : null));
+  assert.equal((await refusal(copyModel('routed://m', to, { fetchFunc, headers: secret }))).argument, 'options.headers');
   const asked = [...served.keys()].sort();
   const tell = (line) => seen.filter((row) => row.endsWith(line)).sort();
   assert.deepEqual(tell(' null'), asked.map((name) => `a /${name} GET null`).sort());
@@ -220,6 +228,21 @@ test('what is meant for one server does not go to another one, and a load replac
   seen.length = 0;
   await load(from, { method: 'POST', fetchFunc });
   assert.ok(seen.length && seen.every((row) => row.endsWith(' POST null')), `${seen}`);
+});
+
+test('a copy of picked files or artifacts into a handler takes the options of the call as a save does', async () => {
+  const { files } = publishPlain(400, 200);
+  const sent = [];
+  const fetchFunc = async (url, { method, headers }) => { sent.push([url.split('/').at(-1).split('.')[0], method, new Headers(headers).get('a')]); return new Response(''); };
+  for (const source of [files.map(([name, bytes]) => new File([bytes], name)), plain('m', 1, 400), { load: async () => plain('m', 1, 400) }]) {
+    sent.length = 0;
+    const to = browserHTTPRequest('http://b/model.json', { headers: { a: '1' }, fetchFunc });
+    assert.equal((await refusal(copyModel(source, to, { method: 'PUT' }))).argument, 'options.method');
+    await copyModel(source, to, { files: true, shardBytes: 300 });
+    assert.deepEqual(sent.sort(), [['group1-shard1of2', 'PUT', '1'], ['group1-shard2of2', 'PUT', '1'], ['model', 'PUT', '1']]);
+  }
+  await save(plain('m', 1, 400), 'memory://m');
+  await copyModel('memory://m', browserHTTPRequest('http://b/', { fetchFunc, cache: 'memory://c' }));
 });
 
 test('URLs that are almost one', async () => {

@@ -67,6 +67,20 @@ test('folders with links to each other are not listed in every order', { timeout
   assert.ok(told.length <= 200, `${told.length}`);
 });
 
+test('a link to the root leads to where it is in', async () => {
+  const at = folder();
+  await save(A, `file://${at}/m`);
+  fs.symlinkSync('/', `${at}/m/z:`);
+  const { readdir } = real;
+  let calls = 0;
+  real.readdir = (...args) => { if (++calls > 9) throw failure('EACCES'); return readdir(...args); };
+  try {
+    assert.deepEqual(Object.keys(await listModels(`file://${at}`)), [`file://${at}/m`]);
+  } finally {
+    real.readdir = readdir;
+  }
+});
+
 test('a model.json that is no file is told, and nobody removes or renames it', async () => {
   const at = folder();
   await save(A, `file://${at}/m`);

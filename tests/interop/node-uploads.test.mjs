@@ -9,7 +9,7 @@ import { startDropper } from '../counterparts/dropper.mjs';
 import { plain, print, streamed } from '../lib/artifacts.mjs';
 import { folder, PACKAGE, rejection } from '../lib/node.mjs';
 
-const { copyModel, load, objectStore, save } = await import(PACKAGE);
+const { browserHTTPRequest, copyModel, load, objectStore, save } = await import(PACKAGE);
 const MB = 2 ** 20;
 let server;
 before(async () => { server = await startDropper(); });
@@ -187,4 +187,37 @@ test('progress of a copy from what has its bytes at hand: `loaded` ends at `tota
     assert.equal(last[1], last[2]);
     assert.ok(before[0] > 0.9 && news.every(([, , total]) => total === last[2]), `${news}`);
   }
+});
+
+test('a copy from a server into a handler with headers: it streams, and an abort leaves no model.json', { timeout: 20000 }, async () => {
+  await save(plain('m', 1, 40 * MB), url('from'), { files: true });
+  const [stop, reason] = [new AbortController(), new Error('enough')];
+  const warnings = [];
+  process.on('warning', ({ message }) => warnings.push(message));
+  const news = [];
+  const to = (name) => browserHTTPRequest(url(name), { files: true, headers: { 'x-own': name } });
+  await copyModel(url('from'), to('with-headers'), { onProgress: (_, { phase }) => news.push(phase) });
+  assert.ok(news.lastIndexOf('read') > news.indexOf('write'), `${news}`);
+  assert.equal(await print(await load(url('with-headers'))), await print(plain('m', 1, 40 * MB)));
+  const own = (name) => new Set(server.log.filter((row) => row.name.startsWith(`${name}/`)).map((row) => `${row.method} ${row.own}`));
+  assert.deepEqual([...own('with-headers')], ['PUT with-headers', 'GET undefined']);
+  const copying = rejection(copyModel(url('from'), to('stopped'), { signal: stop.signal }));
+  while (puts('stopped').length < 1) await new Promise((resolve) => { setTimeout(resolve, 5); });
+  stop.abort(reason);
+  assert.equal(await copying, reason);
+  await new Promise((resolve) => { setTimeout(resolve, 1000); });
+  assert.deepEqual(puts('stopped').filter(isJson), []);
+  assert.deepEqual(warnings, [], 'of Node, which counts listeners');
+});
+
+test('answers that never end: their status is enough', { timeout: 20000 }, async () => {
+  const open = [];
+  const unending = http.createServer((request, response) => {
+    request.resume().on('end', () => { response.writeHead(200, { 'x-own': 'kept' }).write('kept'); open.push(response); });
+  });
+  await new Promise((resolve) => { unending.listen(0, '127.0.0.1', resolve); });
+  const { responses } = await save(plain('m', 1, 2 * MB), `http://127.0.0.1:${unending.address().port}/model.json`, { files: true, shardBytes: MB });
+  assert.deepEqual(responses.map((response) => [response.status, response.headers.get('x-own')]), Array(3).fill([200, 'kept']));
+  for (const response of open) response.end();
+  unending.close();
 });

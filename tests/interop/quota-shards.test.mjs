@@ -17,7 +17,10 @@ async function scene({ scheme, old, huge, fits }) {
   const options = { layout: 'sharded' };
   const model = (name, seed, bytes) => T.layered(name, [0, 1, 2].map((i) => [`w${i}`, bytes / 3, 10 * seed + i]));
   const models = { old: model('old', 1, old), huge: model('huge', 2, huge), fits: model('fits', 3, fits) };
-  const { weightSpecs, ...unknown } = models.huge;
+  // Only the bytes themselves tell how many there are of a string.
+  const unknown = T.layered('unknown', [['s', huge, 20]]);
+  unknown.weightSpecs = [{ name: 's', shape: [1], dtype: 'string' }];
+  new DataView(unknown.weightData).setUint32(0, huge - 4, true);
   await save(models.old, at('m'), options);
   await sweep();
   const state = async () => {

@@ -293,7 +293,7 @@ test('row 13: a move from a server is refused before anything is asked for', asy
   }, `${server.url}/plain`);
   const asked = (lib) => server.log.filter(({ name }) => name.startsWith(`${lib}/`)).map(({ name }) => name.slice(lib.length + 1)).sort();
   assert.deepEqual([asked('tfpersist'), ours.listed], [[], []]);
-  assert.deepEqual([ours.error?.code, ours.error?.argument], ['ERR_INVALID_ARGUMENT', 'url']);
+  assert.deepEqual([ours.error?.code, ours.error?.argument], ['ERR_INVALID_ARGUMENT', 'source']);
   const all = [1, 2, 3, 4].map((i) => `group1-shard${i}of4.bin`).concat('model.json');
   assert.deepEqual([asked('tf.io'), theirs.listed], [all, []], 'control: it downloads everything');
   assert.match(theirs.error?.message, /Cannot find model manager for scheme 'http'/, 'control: and then it fails');

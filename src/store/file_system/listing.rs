@@ -78,7 +78,9 @@ impl Disk {
 
 /// Whether a folder is another one, or in it.
 fn is_in(inner: &str, outer: &str) -> bool {
-    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(separators()))
+    inner
+        .strip_prefix(outer.trim_end_matches(separators()))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(separators()))
 }
 
 /// What Node's Dirent or Stats says.
