@@ -20,7 +20,7 @@ async function scene({ scheme, old, huge, fits }) {
   // Only the bytes themselves tell how many there are of a string.
   const unknown = T.layered('unknown', [['s', huge, 20]]);
   unknown.weightSpecs = [{ name: 's', shape: [1], dtype: 'string' }];
-  new DataView(unknown.weightData).setUint32(0, huge - 4, true);
+  new DataView(unknown.weightData[0]).setUint32(0, huge - 4, true);
   await save(models.old, at('m'), options);
   await sweep();
   const state = async () => {
